@@ -1,0 +1,85 @@
+"""Every error onnxstride raises on purpose, and the exit code each one means.
+
+::
+
+    OnnxstrideError                2
+    |-- UsageError                 2   a request that cannot be carried out as asked
+    |-- RuleError                  2   a rule that will not load, or breaks while it runs
+    |-- WriteError                 2   a model that cannot be written; what was there is unchanged
+    `-- ModelError                 2   a model that cannot be read, in whole or in part
+        |-- UnreadableFile   E001      the file cannot be opened or read
+        |-- NotAModel        E002      its bytes are no ONNX model
+        |-- InvalidGraph     E003      a model, but its graph contradicts itself
+        |-- InvalidNode      E004      an operator whose attributes no runtime can accept
+        |-- InvalidTensor    E005      a tensor whose bytes do not match its type and shape
+        `-- ExternalData     E006      external data that is missing, too short or out of bounds
+
+Exit codes: 0 clean, 1 findings, 2 the job could not be done. A message says what was expected,
+what was found and what to do next; the file is named by whoever reports the error.
+"""
+
+from typing import ClassVar
+
+
+class OnnxstrideError(Exception):
+    """Root of the tree: catching it catches what onnxstride raises, and only that."""
+
+    exit_code: ClassVar[int] = 2
+
+    @property
+    def message(self) -> str:
+        return str(self)
+
+
+class UsageError(OnnxstrideError):
+    """The request cannot be carried out as asked."""
+
+
+class RuleError(OnnxstrideError):
+    """A rule module cannot be loaded, or raised while it ran."""
+
+
+class WriteError(OnnxstrideError):
+    """A model cannot be written. Nothing has appeared under its name, nothing was lost."""
+
+
+class ModelError(OnnxstrideError):
+    """A model, or a part of it, cannot be read. ``code`` is stable and appears in reports."""
+
+    code: ClassVar[str] = "E000"
+
+
+class UnreadableFile(ModelError):
+    """The file cannot be opened or read."""
+
+    code = "E001"
+
+
+class NotAModel(ModelError):
+    """The bytes are no ONNX model."""
+
+    code = "E002"
+
+
+class InvalidGraph(ModelError):
+    """The graph contradicts itself: a cycle, a name defined twice, an output nobody makes."""
+
+    code = "E003"
+
+
+class InvalidNode(ModelError):
+    """An operator whose attributes no runtime can accept."""
+
+    code = "E004"
+
+
+class InvalidTensor(ModelError):
+    """A tensor whose bytes do not match its type and shape."""
+
+    code = "E005"
+
+
+class ExternalData(ModelError):
+    """External data that is missing, too short, or outside the model's folder."""
+
+    code = "E006"

@@ -1,0 +1,104 @@
+"""The values a rule is made of and answers with. All are frozen and picklable."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Severity(StrEnum):
+    """How sure the harm is."""
+
+    ERROR = "error"  # the result is provably damaged
+    WARNING = "warning"  # it probably is, or runtimes will disagree
+    NOTE = "note"  # worth knowing; never fails a run unless asked to
+
+    @property
+    def rank(self) -> int:
+        """3 for error, 2 for warning, 1 for note."""
+        return _RANK[self]
+
+
+_RANK = {Severity.ERROR: 3, Severity.WARNING: 2, Severity.NOTE: 1}
+
+
+class Safety(StrEnum):
+    """What a rewrite may change, from the least."""
+
+    EXACT = "exact"  # the same function up to rounding, at every input size
+    APPROXIMATE = "approximate"  # same interface, numbers move by a measured amount
+    TRAINING = "training"  # same interface, new parameters that want fine-tuning
+
+    @property
+    def rank(self) -> int:
+        """1 for exact, 2 for approximate, 3 for training."""
+        return list(Safety).index(self) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """A rewrite that mends a finding, by name."""
+
+    name: str
+    safety: Safety
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRef:
+    """A node as reports name it: its unique name, else its first output (see ``graph.Node``).
+
+    ``scope`` leads from the main graph to the node: one entry per enclosing subgraph
+    (``"<node>.<attribute>"``) or local function (``"function <domain>::<name>"``).
+    """
+
+    name: str
+    op_type: str
+    domain: str
+    scope: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One rule's complaint about one node. ``data`` holds the figures, ready for JSON."""
+
+    code: str
+    name: str
+    severity: Severity
+    message: str
+    node: NodeRef
+    data: Mapping[str, Any]
+    remedies: tuple[Remedy, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """A node one rule could not judge, and why."""
+
+    code: str
+    node: NodeRef
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The identity of a rule: a module in ``rules/`` holds one as ``RULE``.
+
+    ``on`` lists the layer types (see ``onnxstride.api``) that the module's ``check`` is given,
+    one at a time.
+    """
+
+    code: str
+    name: str
+    severity: Severity
+    on: tuple[type, ...]
+
+    def flag(
+        self, node: NodeRef, message: str, *, severity: Severity | None = None, **data: Any
+    ) -> Finding:
+        """A finding of this rule, at its own severity unless another is given."""
+        return Finding(self.code, self.name, severity or self.severity, message, node, data)
+
+    def skip(self, node: NodeRef, reason: str) -> Skip:
+        """The admission that this rule cannot judge ``node``, and why."""
+        return Skip(self.code, node, reason)
