@@ -1,0 +1,6 @@
+"""A read-only view of a model: scopes, constants, shapes, and its layers as typed values."""
+
+from .bindings import Bindings
+from .graph import Graph, read_graph
+
+__all__ = ["Bindings", "Graph", "read_graph"]

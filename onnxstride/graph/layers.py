@@ -1,0 +1,188 @@
+"""The layers that change resolution, as typed values.
+
+One class per kind of layer; quantised, fused and channels-last spellings of an operator become
+the same value. Space is a tuple with one entry per axis, so 1-D, 2-D and 3-D are one case. A
+padding that auto_pad leaves to the runtime is resolved for every axis whose size is known;
+where it is not, that axis carries no padding and ``sizes`` holds None.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from ..geometry import Axis
+from ..rule import NodeRef
+from .scope import Dim, Node
+
+
+class AutoPad(Enum):
+    """Who chooses the padding."""
+
+    NOTSET = "NOTSET"  # the pads attribute
+    VALID = "VALID"  # nobody: there is none
+    SAME_UPPER = "SAME_UPPER"  # the runtime, an odd element at the end
+    SAME_LOWER = "SAME_LOWER"  # the runtime, an odd element at the begin
+
+    @property
+    def is_same(self) -> bool:
+        return self in (AutoPad.SAME_UPPER, AutoPad.SAME_LOWER)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layer:
+    """A layer that changes resolution.
+
+    Attributes:
+        node: the operator in its scope.
+        op: the ONNX operator it amounts to, ``Conv`` for QLinearConv and FusedConv.
+        input: name of the feature map it reads.
+        dims: spatial dimensions of that map, one per axis: a size, a symbol, or None.
+    """
+
+    node: Node
+    op: str
+    input: str
+    dims: tuple[Dim, ...]
+
+    @property
+    def ref(self) -> NodeRef:
+        """The node as reports name it."""
+        return self.node.ref
+
+    @property
+    def opset(self) -> int:
+        """Version of the ONNX operator set in force."""
+        return self.node.scope.opset()
+
+    @property
+    def rank(self) -> int:
+        """Number of spatial axes."""
+        return len(self.dims)
+
+    @property
+    def sizes(self) -> tuple[int | None, ...]:
+        """Input size along each axis; None where it is not known."""
+        return tuple(dim if isinstance(dim, int) else None for dim in self.dims)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window(Layer):
+    """A layer that slides a window; ``axes`` holds the window, one Axis per spatial axis."""
+
+    axes: tuple[Axis, ...]
+    auto_pad: AutoPad
+
+    @property
+    def kernel(self) -> tuple[int, ...]:
+        return tuple(axis.kernel for axis in self.axes)
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        return tuple(axis.stride for axis in self.axes)
+
+    @property
+    def dilations(self) -> tuple[int, ...]:
+        return tuple(axis.dilation for axis in self.axes)
+
+    @property
+    def is_strided(self) -> bool:
+        """True when the window skips ahead along at least one axis."""
+        return any(axis.stride > 1 for axis in self.axes)
+
+    @property
+    def has_implicit_padding(self) -> bool:
+        """True when the padding follows from the input size, not from the pads attribute."""
+        return self.auto_pad.is_same
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Conv(Window):
+    """A convolution. ``weight`` and ``bias`` are tensor names, bias empty when there is none."""
+
+    weight: str
+    bias: str
+    group: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ConvTranspose(Window):
+    """A transposed convolution.
+
+    ``output_shape`` is what the node asks for along each spatial axis, None when it asks for
+    nothing; the padding in ``axes`` is then what yields it.
+    """
+
+    weight: str
+    bias: str
+    group: int
+    output_padding: tuple[int, ...]
+    output_shape: tuple[int, ...] | None
+
+    @property
+    def has_implicit_padding(self) -> bool:
+        """True when the padding follows from the input size, not from the pads attribute."""
+        return self.auto_pad.is_same or self.output_shape is not None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pool(Window):
+    """A pooling window."""
+
+    ceil_mode: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaxPool(Pool):
+    """``indices`` is the name of the second output, empty when there is none."""
+
+    column_major: bool
+    indices: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AveragePool(Pool):
+    count_include_pad: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LpPool(Pool):
+    """Pooling by the p-norm of the window."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GlobalPool(Layer):
+    """Pooling over the whole map."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resize(Layer):
+    """Interpolation, Upsample included.
+
+    ``scales`` holds output over input size along each axis, None where it is not known;
+    ``coordinates`` is the coordinate transformation in force, implicit ones named too.
+    """
+
+    scales: tuple[float | None, ...]
+    mode: str
+    coordinates: str
+    nearest_mode: str
+    antialias: bool
+
+    @property
+    def is_legacy(self) -> bool:
+        """True for Upsample and for Resize before opset 11, which state no coordinates."""
+        return self.op == "Upsample" or self.opset < 11
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shuffle(Layer):
+    """DepthToSpace or SpaceToDepth, ``mode`` DCR or CRD."""
+
+    block: int
+    mode: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StridedSlice(Window):
+    """A Slice that steps over positions of a feature map: a window of one tap."""

@@ -1,0 +1,250 @@
+"""Nodes, and the scopes in which their names mean something.
+
+A scope is the main graph, the body of an If, Loop or Scan, or a local function. A body sees the
+names of the scopes around it; a function sees only its own. Every look-up here starts where the
+name is used and walks outwards to the scope that defines it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from ..rule import NodeRef
+
+if TYPE_CHECKING:
+    from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, TensorProto
+
+    from .shapes import Shapes
+
+Dim: TypeAlias = int | str | None
+"""One dimension: its size, its symbol, or None when nothing is known."""
+
+Shape: TypeAlias = tuple[Dim, ...]
+
+DEFAULT_DOMAIN = ""
+_DEFAULT_DOMAIN_ALIAS = "ai.onnx"
+
+
+class Node:
+    """One operator of the model, in its scope. Compared by identity."""
+
+    __slots__ = ("_attributes", "domain", "index", "inputs", "op_type", "outputs", "proto", "scope")
+
+    def __init__(self, proto: NodeProto, scope: Scope, index: int) -> None:
+        self.proto = proto
+        self.scope = scope
+        self.index = index
+        self.op_type: str = proto.op_type
+        self.domain: str = DEFAULT_DOMAIN if proto.domain == _DEFAULT_DOMAIN_ALIAS else proto.domain
+        self.inputs: tuple[str, ...] = tuple(proto.input)
+        self.outputs: tuple[str, ...] = tuple(proto.output)
+        self._attributes: Mapping[str, AttributeProto] | None = None
+
+    def __repr__(self) -> str:
+        return f"Node({self.op_type} {self.name!r})"
+
+    @property
+    def name(self) -> str:
+        """The node's name when it has one that is unique in its scope, else its first output."""
+        name: str = self.proto.name
+        if name and self.scope.is_unique_name(name):
+            return name
+        return next((output for output in self.outputs if output), name)
+
+    @property
+    def ref(self) -> NodeRef:
+        """The node as reports name it."""
+        return NodeRef(self.name, self.op_type, self.domain, self.scope.path, self.outputs)
+
+    @property
+    def attributes(self) -> Mapping[str, AttributeProto]:
+        """Attributes by name; inside a function, references to its parameters are resolved."""
+        if self._attributes is None:
+            own = {attribute.name: attribute for attribute in self.proto.attribute}
+            self._attributes = self.scope.with_arguments(own)
+        return self._attributes
+
+    def input(self, position: int) -> str:
+        """Name of the input at ``position``; empty when it is left out."""
+        return self.inputs[position] if position < len(self.inputs) else ""
+
+    def output(self, position: int) -> str:
+        """Name of the output at ``position``; empty when it is left out."""
+        return self.outputs[position] if position < len(self.outputs) else ""
+
+
+def graph_attributes(node: NodeProto) -> Iterator[tuple[str, GraphProto]]:
+    """The graphs a node carries, each with the name of the attribute that holds it."""
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.name, attribute.g
+        for position, graph in enumerate(attribute.graphs):
+            yield f"{attribute.name}[{position}]", graph
+
+
+class Scope:
+    """One graph or function body: its nodes, and what each name in it stands for."""
+
+    def __init__(
+        self,
+        proto: GraphProto | FunctionProto,
+        path: tuple[str, ...],
+        parent: Scope | None,
+        opsets: Mapping[str, int],
+        shapes: Shapes,
+    ) -> None:
+        self.proto = proto
+        self.path = path
+        self.parent = parent
+        self.root: Scope = self if parent is None else parent.root
+        self.opsets = opsets
+        self.nodes: list[Node] = []
+        self.bodies: dict[Node, list[Scope]] = {}  # of each node that carries some
+        self.calls: list[Node] = []  # of a function: the nodes that call it
+        self.holder: Node | None = None  # of a body: the node that carries it,
+        self.holder_attribute = ""  # and the attribute it is in
+        self.initializers: dict[str, TensorProto] = {}
+        self.inputs: frozenset[str] = frozenset()
+        self.outputs: frozenset[str] = frozenset()
+        self._shapes = shapes
+        self._producers: dict[str, Node | None] = {}  # None for inputs and initializers
+        self._arguments: dict[str, list[AttributeProto | None]] = {}
+
+    def __repr__(self) -> str:
+        return f"Scope({'/'.join(self.path) or 'main'})"
+
+    @property
+    def is_function(self) -> bool:
+        return self.parent is None and bool(self.path)
+
+    @property
+    def children(self) -> list[Scope]:
+        """The bodies that nodes of this scope carry."""
+        return [body for bodies in self.bodies.values() for body in bodies]
+
+    @property
+    def is_in_function(self) -> bool:
+        """True in a local function, and in the bodies inside it."""
+        return self.root.is_function
+
+    def opset(self, domain: str = DEFAULT_DOMAIN) -> int:
+        """Version of an operator set in force here; 1 when the model imports none."""
+        return self.opsets.get(domain, 1)
+
+    def defines(self, name: str) -> bool:
+        return name in self._producers
+
+    def define(self, name: str, producer: Node | None) -> None:
+        self._producers[name] = producer
+
+    def home(self, name: str) -> Scope | None:
+        """The scope that defines ``name``, looking outwards from here."""
+        scope: Scope | None = self
+        while scope is not None and name not in scope._producers:
+            scope = scope.parent
+        return scope
+
+    def producer(self, name: str) -> Node | None:
+        """The node that computes ``name``; None for inputs, initializers and unknown names."""
+        home = self.home(name)
+        return home._producers[name] if home else None
+
+    def initializer(self, name: str) -> TensorProto | None:
+        home = self.home(name)
+        return home.initializers.get(name) if home else None
+
+    def consumers(self, name: str) -> list[Node]:
+        """Every node that reads ``name``, once each, those of inner scopes included."""
+        home = self.home(name)
+        return home._consumers.get(name, []) if home else []
+
+    @cached_property
+    def _consumers(self) -> dict[str, list[Node]]:
+        consumers: dict[str, list[Node]] = {}
+        for scope in self.family():
+            for node in scope.nodes:
+                for name in dict.fromkeys(node.inputs):
+                    if name and scope.home(name) is self:
+                        consumers.setdefault(name, []).append(node)
+        return consumers
+
+    def family(self) -> Iterator[Scope]:
+        """This scope and every scope inside it."""
+        yield self
+        for child in self.children:
+            yield from child.family()
+
+    def is_output(self, name: str) -> bool:
+        """True when the scope that defines ``name``, or a body in it, hands it out."""
+        home = self.home(name)
+        return home is not None and name in home._handed_out
+
+    @cached_property
+    def _handed_out(self) -> frozenset[str]:
+        return frozenset(
+            name
+            for scope in self.family()
+            for name in scope.outputs
+            if scope is self or scope.home(name) is self
+        )
+
+    def shape(self, name: str) -> Shape | None:
+        """Shape of a tensor, as far as declared or inferred; None when its rank is unknown."""
+        home = self.home(name)
+        return self._shapes.of(home, name) if home else None
+
+    def element_type(self, name: str) -> int | None:
+        """Element type of a tensor, a number of TensorProto.DataType; None when unknown."""
+        home = self.home(name)
+        return self._shapes.element_type_of(home, name) if home else None
+
+    def argument(self, name: str) -> tuple[Scope, str] | None:
+        """For an input of a function called exactly once: what the call passes, and where."""
+        if not self.is_function or len(self.calls) != 1 or name not in self.inputs:
+            return None
+        call = self.calls[0]
+        passed = call.input(list(self.proto.input).index(name))
+        return (call.scope, passed) if passed else None
+
+    def with_arguments(self, own: dict[str, AttributeProto]) -> Mapping[str, AttributeProto]:
+        """Attributes with references to the function's parameters replaced by what calls pass.
+
+        An attribute whose parameter no call passes, and that has no default, is left out. A
+        reference stays as it is, without a value, when the calls pass different values.
+        """
+        if not self.root.is_function:
+            return own
+        resolved: dict[str, AttributeProto] = {}
+        for name, attribute in own.items():
+            if not attribute.ref_attr_name:
+                resolved[name] = attribute
+                continue
+            passed = self.root._passed(attribute.ref_attr_name)
+            value = passed[0] if len(passed) == 1 else attribute
+            if value is not None:
+                resolved[name] = value
+        return resolved
+
+    def _passed(self, parameter: str) -> list[AttributeProto | None]:
+        """The different values that calls give a parameter of this function, None for none."""
+        if parameter not in self._arguments:
+            proto: Any = self.proto  # a FunctionProto: only functions have parameters
+            defaults = [each for each in proto.attribute_proto if each.name == parameter]
+            default = defaults[0] if defaults else None
+            distinct: list[AttributeProto | None] = [] if self.calls else [*defaults[:1]]
+            for call in self.calls:
+                value = call.attributes.get(parameter, default)
+                if value not in distinct:
+                    distinct.append(value)
+            self._arguments[parameter] = distinct
+        return self._arguments[parameter]
+
+    def is_unique_name(self, name: str) -> bool:
+        return self._name_counts[name] == 1
+
+    @cached_property
+    def _name_counts(self) -> Counter[str]:
+        return Counter(node.proto.name for node in self.nodes)

@@ -1,0 +1,154 @@
+"""Shapes of tensors: declared in the file, or inferred.
+
+Inference is onnx's own, run at most once for the model and once for each local function, and
+only when a shape is asked for that the file does not state in full. It sees the model without
+its large weights, whose types and dimensions are all it needs. Sizes of zero or less, written by
+some exporters for "any", are unknown here and to inference alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from .calls import as_model
+from .scope import Dim, Scope, Shape, graph_attributes
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, ValueInfoProto
+
+
+class Shapes:
+    """Every known shape of one model."""
+
+    def __init__(self, model: ModelProto) -> None:
+        self.may_infer = True  # False for graphs that inference cannot walk, such as cyclic ones
+        self._model = model
+        self._declared: dict[Scope, dict[str, Shape]] = {}
+        self._inferred: dict[Scope, dict[str, Shape]] = {}
+        self._inferred_roots: dict[Scope, GraphProto] = {}
+
+    def of(self, scope: Scope, name: str) -> Shape | None:
+        """Shape of ``name``, which ``scope`` defines; None when not even its rank is known."""
+        declared = self._declared.get(scope)
+        if declared is None:
+            declared = self._declared[scope] = _declared_in(scope)
+        shape = declared.get(name)
+        if shape is not None and all(isinstance(dim, int) for dim in shape):
+            return shape
+        if not self.may_infer:
+            return shape
+        return self._inferred_in(scope).get(name, shape)
+
+    def element_type_of(self, scope: Scope, name: str) -> int | None:
+        """Element type of ``name``, which ``scope`` defines; None when it is unknown."""
+        if name in scope.initializers:
+            return int(scope.initializers[name].data_type)
+        declared = None if scope.is_function else _element_type_in(scope.proto, name)
+        if declared is not None or not self.may_infer:
+            return declared
+        return _element_type_in(self._inferred_graph(scope), name)
+
+    def _inferred_in(self, scope: Scope) -> dict[str, Shape]:
+        if scope not in self._inferred:
+            graph = self._inferred_graph(scope)
+            values = chain(graph.input, graph.output, graph.value_info)
+            self._inferred[scope] = _shapes_in(values)
+        return self._inferred[scope]
+
+    def _inferred_graph(self, scope: Scope) -> GraphProto:
+        """The counterpart of ``scope`` in the model after inference."""
+        inwards: list[Scope] = []
+        while scope.holder is not None:
+            inwards.append(scope)
+            scope = scope.holder.scope
+        if scope not in self._inferred_roots:
+            self._inferred_roots[scope] = _inferred(self._to_infer(scope)).graph
+        graph = self._inferred_roots[scope]
+        for body in reversed(inwards):
+            assert body.holder is not None
+            bodies = graph_attributes(graph.node[body.holder.index])
+            graph = next(inner for name, inner in bodies if name == body.holder_attribute)
+        return graph
+
+    def _to_infer(self, root: Scope) -> ModelProto:
+        """The model that ``root`` is the main graph of, with no size that means "any"."""
+        model = as_model(root, self._model) if root.is_function else self._model
+        if any(any(_sizes_for_any(_declared_values(scope))) for scope in root.family()):
+            copy = type(model)()
+            copy.CopyFrom(model)
+            _forget_sizes_for_any(copy.graph)
+            return copy
+        return model
+
+
+def _declared_in(scope: Scope) -> dict[str, Shape]:
+    shapes = _shapes_in(_declared_values(scope))
+    for name, tensor in scope.initializers.items():
+        shapes[name] = tuple(tensor.dims)
+    return shapes
+
+
+def _declared_values(scope: Scope) -> Iterable[ValueInfoProto]:
+    proto: Any = scope.proto
+    if scope.is_function:  # its inputs and outputs are bare names
+        return chain(proto.value_info)
+    return chain(proto.input, proto.output, proto.value_info)
+
+
+def _inferred(model: ModelProto) -> ModelProto:
+    """The model after shape inference; the model itself when inference gives up on it."""
+    from onnx import checker, shape_inference
+
+    try:
+        return shape_inference.infer_shapes(model, data_prop=True)
+    except (
+        checker.ValidationError,
+        shape_inference.InferenceError,
+        IndexError,
+        MemoryError,
+        RuntimeError,
+        ValueError,
+    ):
+        # Unknown operator versions, contradictory types, limits of onnx: what is declared still
+        # counts, and what is not is reported as unknown by the rule that needs it.
+        return model
+
+
+def _sizes_for_any(values: Iterable[ValueInfoProto]) -> Iterator[Any]:
+    for value in values:
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_value <= 0 and dim.HasField("dim_value"):
+                yield dim
+
+
+def _forget_sizes_for_any(graph: GraphProto) -> None:
+    for dim in _sizes_for_any(chain(graph.input, graph.output, graph.value_info)):
+        dim.ClearField("dim_value")
+    for node in graph.node:
+        for _, body in graph_attributes(node):
+            _forget_sizes_for_any(body)
+
+
+def _shapes_in(values: Iterable[ValueInfoProto]) -> dict[str, Shape]:
+    shapes: dict[str, Shape] = {}
+    for value in values:
+        tensor = value.type.tensor_type  # of any other type: an empty one, without a shape
+        if tensor.HasField("shape"):
+            shapes[value.name] = tuple([_dim(dim) for dim in tensor.shape.dim])
+    return shapes
+
+
+def _dim(dim: Any) -> Dim:
+    size: int = dim.dim_value
+    if size > 0:
+        return size
+    return dim.dim_param or None
+
+
+def _element_type_in(graph: Any, name: str) -> int | None:
+    for value in chain(graph.input, graph.output, graph.value_info):
+        if value.name == name and value.type.tensor_type.elem_type:
+            return int(value.type.tensor_type.elem_type)
+    return None
