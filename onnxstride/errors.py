@@ -6,6 +6,12 @@
     |-- UsageError                 2   a request that cannot be carried out as asked
     |-- RuleError                  2   a rule that will not load, or breaks while it runs
     |-- WriteError                 2   a model that cannot be written; what was there is unchanged
+    |-- NotProven                  2   a rewritten model that is not proven (engine/delivery.py)
+    |-- RuntimeUnavailable         2   ONNX Runtime, or a provider of it, is not there
+    |-- RunError                   2   a model could not be run
+    |   |-- Refused                    ONNX Runtime will not load it, or not run it on these feeds
+    |   |-- Crashed                    ONNX Runtime took its process down with it
+    |   `-- TimedOut                   it took longer than allowed
     `-- ModelError                 2   a model that cannot be read, in whole or in part
         |-- UnreadableFile   E001      the file cannot be opened or read
         |-- NotAModel        E002      its bytes are no ONNX model
@@ -41,6 +47,26 @@ class RuleError(OnnxstrideError):
 
 class WriteError(OnnxstrideError):
     """A model cannot be written. Nothing has appeared under its name, nothing was lost."""
+
+
+class RunError(OnnxstrideError):
+    """A model could not be run."""
+
+
+class Refused(RunError):
+    """ONNX Runtime will not load the model, or not run it on these feeds."""
+
+
+class Crashed(RunError):
+    """ONNX Runtime took its process down with it."""
+
+
+class TimedOut(RunError):
+    """ONNX Runtime did not answer in time."""
+
+
+class RuntimeUnavailable(OnnxstrideError):
+    """ONNX Runtime, or the provider asked for, is not there."""
 
 
 class ModelError(OnnxstrideError):
