@@ -1,0 +1,1 @@
+"""The model file: what is kept, what is cut, what is refused."""
