@@ -1,0 +1,47 @@
+"""The values a rewrite is made of and answers with. All are frozen and picklable."""
+
+from dataclasses import dataclass
+
+from .rule import Safety
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """The identity of a rewrite: a module in ``rules/rewrites/`` holds one as ``REWRITE``.
+
+    ``on`` lists the layer types that the module's ``fix`` is given; ``mends`` the codes of the
+    rules whose findings it takes away.
+    """
+
+    name: str
+    safety: Safety
+    on: tuple[type, ...]
+    mends: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a rewrite leaves a node as it is."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user chose about the new layers; a rewrite reads what concerns it.
+
+    Attributes:
+        form: ``additive`` (depthwise convolutions) or ``slice-max`` (bit exact), for
+            maxpool-to-exact-conv.
+        conv: ``full`` mixes channels, ``depthwise`` does not; None lets the rewrite choose.
+        init: ``mean`` needs no data, ``fit`` solves for the weights on activations; None lets
+            the rewrite choose by whether there is data.
+        activation: a ReLU after the new convolution, as in All-CNN.
+        blur: number of taps of a blur filter along each axis.
+    """
+
+    form: str = "additive"
+    conv: str | None = None
+    init: str | None = None
+    activation: bool = False
+    blur: int = 3
