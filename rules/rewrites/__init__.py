@@ -1,0 +1,1 @@
+"""The built-in rewrites: one module each, imported as ``onnxstride.rules.rewrites``."""

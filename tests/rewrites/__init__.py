@@ -1,0 +1,1 @@
+"""Tests of the rewrites, with ONNX Runtime for an oracle."""
