@@ -1,0 +1,334 @@
+"""The rewrite command: mends a model, proves what it did, writes the result."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import OnnxstrideError, UsageError
+from ..output import write_file, write_stdout
+from ..rule import Safety
+from ..screen import in_color, width
+
+if TYPE_CHECKING:
+    from ..engine.delivery import Proof
+    from ..engine.latency import Latency
+    from ..engine.rewriting import Plan, Rewritten
+    from ..modelfile import ModelFile
+    from ..registry import LoadedRewrite
+    from ..rewrite import Options
+    from ..verify import Runner, VerifyOptions
+
+_CHANGED, _FAILED = 1, 2
+
+
+@click.command()
+@click.argument("model")
+@click.option("-o", "--output", metavar="OUT", help="Where to write the rewritten model.")
+@click.option("--in-place", is_flag=True, help="Write it over MODEL.")
+@click.option("--diff", is_flag=True, help="Only say what would change; exit 1 if anything would.")
+@click.option(
+    "--select",
+    metavar="CODES",
+    multiple=True,
+    help="Mend findings of these rules only: codes, names, beginnings of codes, or ALL.",
+)
+@click.option("--ignore", metavar="CODES", multiple=True, help="Leave findings of these rules.")
+@click.option(
+    "--use",
+    metavar="REWRITE",
+    multiple=True,
+    help="Apply this rewrite to every node it fits, whether a rule complains or not. Repeatable.",
+)
+@click.option("--nodes", metavar="GLOB", default="*", help="Only nodes whose name matches.")
+@click.option(
+    "--allow",
+    type=click.Choice([level.value for level in Safety]),
+    default=Safety.EXACT.value,
+    show_default=True,
+    help="The most a rewrite may change. A rewrite named with --use is allowed what it needs.",
+)
+@click.option(
+    "--form",
+    type=click.Choice(["additive", "slice-max"]),
+    default="additive",
+    show_default=True,
+    help="maxpool-to-exact-conv: convolutions with parameters, or bit-exact slices.",
+)
+@click.option(
+    "--conv", type=click.Choice(["full", "depthwise"]), help="New convolutions mix channels or not."
+)
+@click.option(
+    "--init",
+    type=click.Choice(["exact", "mean", "fit"]),
+    help="Weights of new convolutions: a corrected average, or fitted on --data.",
+)
+@click.option("--relu", is_flag=True, help="maxpool-to-conv: a ReLU after it, as in All-CNN.")
+@click.option(
+    "--blur",
+    type=click.IntRange(2, 9),
+    default=3,
+    show_default=True,
+    help="maxpool-to-blurpool: taps of the filter along each axis.",
+)
+@click.option(
+    "--data",
+    metavar="DATA",
+    help="Feeds to fit and to verify on: a .npz, a folder of .npy files, ONNX test data, or "
+    "module:function.",
+)
+@click.option("--no-verify", is_flag=True, help="Write the result without proving it.")
+@click.option(
+    "--min-snr", type=float, metavar="DB", help="Least signal to noise ratio of the outputs."
+)
+@click.option("--rtol", type=click.FloatRange(min=0), help="Relative tolerance of the outputs.")
+@click.option("--atol", type=click.FloatRange(min=0), help="Absolute tolerance of the outputs.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    default=600.0,
+    show_default=True,
+    help="Seconds that loading a model, or running it once, may take; 0: no limit.",
+)
+@click.option(
+    "--external-data",
+    type=click.Choice(["reference", "copy"]),
+    default="reference",
+    show_default=True,
+    help="Leave external data where it is, or copy it beside the output.",
+)
+@click.option("--bench", is_flag=True, help="Also tell how long OUT takes to run, beside MODEL.")
+@click.option("--report", metavar="FILE", help="Write changes and proof here as JSON.")
+@click.option("--why", is_flag=True, help="Also list what was left alone, and why.")
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="auto: on a terminal, unless NO_COLOR is set.",
+)
+@click.option(
+    "--rules", "folders", metavar="DIR", multiple=True, help="Load the rules in this folder too."
+)
+def rewrite(
+    model: str,
+    output: str | None,
+    in_place: bool,
+    diff: bool,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    use: tuple[str, ...],
+    nodes: str,
+    allow: str,
+    form: str,
+    conv: str | None,
+    init: str | None,
+    relu: bool,
+    blur: int,
+    data: str | None,
+    no_verify: bool,
+    min_snr: float | None,
+    rtol: float | None,
+    atol: float | None,
+    timeout: float,
+    external_data: str,
+    bench: bool,
+    report: str | None,
+    why: bool,
+    color: str,
+    folders: tuple[str, ...],
+) -> int:
+    """Mend the model MODEL and write the result to OUT.
+
+    For each finding the first remedy that --allow permits is applied; with --use, the named
+    rewrites are applied wherever they fit. The result is proven against MODEL with ONNX Runtime,
+    each site on its own and the whole, and written only if that holds.
+
+    Exit code: 0 written, 1 --diff would change something or the proof failed, 2 it could not be
+    done.
+    """
+    from ..engine.rewriting import rewrite_model
+    from ..modelfile import open_model
+    from ..rewrite import Options
+    from ..verify import VerifyOptions
+
+    target = _target(model, output, in_place=in_place, diff=diff)
+    options = VerifyOptions(
+        data=data, min_snr=min_snr, rtol=rtol, atol=atol, timeout=timeout or None
+    )
+    chosen = Options(form=form, conv=conv, init=init, activation=relu, blur=blur)
+    if init == "fit" and data is None:
+        raise UsageError("--init fit needs --data, samples to fit on")
+    if bench and output is None:
+        raise UsageError("--bench runs the model and its rewrite, two files; name one with -o OUT")
+    with open_model(model) as opened, options.runner() as runner:
+        plan = _plan(
+            opened, use, select, ignore, folders, Safety(allow), nodes, chosen, data, runner
+        )
+        rewritten = rewrite_model(opened, plan)
+        proof, code = None, _CHANGED if diff and rewritten.changes else 0
+        if target is not None:
+            checked = None if no_verify else options
+            proof, code = _delivered(Path(model), rewritten, target, external_data, checked)
+    timed = _timed(Path(model), rewritten, target, options) if bench and not code else None
+    _tell(rewritten, proof, timed, why=why, color=color)
+    if report is not None:
+        _write_report(report, model, target, rewritten, proof, timed)
+    return code
+
+
+def _target(model: str, output: str | None, *, in_place: bool, diff: bool) -> Path | None:
+    """Where to write; None for --diff."""
+    given = [
+        option for option, is_given in _targets(output, in_place=in_place, diff=diff) if is_given
+    ]
+    if len(given) != 1:
+        found = " and ".join(given) or "none of them"
+        raise UsageError(f"expected one of -o OUT, --in-place and --diff, found {found}")
+    if output is not None and os.path.realpath(output) == os.path.realpath(model):
+        raise UsageError(f"-o {output!r} is the model itself; say --in-place to write over it")
+    if in_place and model.endswith(".onnxtxt"):
+        raise UsageError("ONNX text cannot be rewritten in place; name an output with -o")
+    return None if diff else Path(model if output is None else output)
+
+
+def _targets(output: str | None, *, in_place: bool, diff: bool) -> list[tuple[str, bool]]:
+    return [("-o", output is not None), ("--in-place", in_place), ("--diff", diff)]
+
+
+def _plan(
+    opened: "ModelFile",
+    use: tuple[str, ...],
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    folders: tuple[str, ...],
+    allow: Safety,
+    nodes: str,
+    chosen: "Options",
+    data: str | None,
+    runner: "Runner",
+) -> "Plan":
+    from ..engine.activations import Activations
+    from ..engine.rewriting import Plan
+    from ..registry import find_rewrite, load_rewrites, load_rules
+    from ..selection import select_rules
+
+    rewrites = load_rewrites()
+    tap = Activations(opened, data, runner) if data is not None else None
+    if use:
+        if select or ignore:
+            raise UsageError("--use names rewrites, --select and --ignore findings; give one kind")
+        named: list[LoadedRewrite] = [find_rewrite(rewrites, name) for name in use]
+        needed = max((loaded.rewrite.safety for loaded in named), key=lambda s: s.rank)
+        return Plan(
+            named, named=True, allow=max(allow, needed, key=lambda s: s.rank), nodes=nodes,
+            options=chosen, tap=tap,
+        )  # fmt: skip
+    rules = select_rules(load_rules(folders), select=select, extend_select=(), ignore=ignore)
+    return Plan(rewrites, rules, allow=allow, nodes=nodes, options=chosen, tap=tap)
+
+
+def _delivered(
+    source: Path,
+    rewritten: "Rewritten",
+    target: Path,
+    external: str,
+    options: "VerifyOptions | None",
+) -> "tuple[Proof | None, int]":
+    from ..engine.delivery import NotProven, deliver
+    from ..progress import telling
+
+    with telling(sys.stderr) as tell:
+        try:
+            proof = deliver(
+                source,
+                rewritten,
+                target,
+                external="copy" if external == "copy" else "reference",
+                options=options,
+                tell=tell,
+            )
+        except NotProven as failure:
+            failed = failure.proof.verdict.verdict.value == "fail"
+            return failure.proof, _CHANGED if failed else _FAILED
+    return proof, 0
+
+
+def _timed(
+    source: Path, rewritten: "Rewritten", target: Path | None, options: "VerifyOptions"
+) -> "Latency | str":
+    """What was measured, or why nothing was: that is no failure of the rewrite."""
+    from ..engine.latency import measure_latency
+    from ..progress import telling
+
+    if target is None or not rewritten.changes:
+        return "nothing was rewritten"
+    with telling(sys.stderr) as tell:
+        tell(f"timing {target.name}")
+        try:
+            return measure_latency(source, target, options)
+        except OnnxstrideError as error:
+            return error.message
+
+
+def _tell(
+    rewritten: "Rewritten",
+    proof: "Proof | None",
+    timed: "Latency | str | None",
+    *,
+    why: bool,
+    color: str,
+) -> None:
+    from ..report.rewriting import render_changes, render_latency
+    from ..report.verdict import render_verdict
+
+    colored = in_color(color, None)
+    sites = {site.node: site for site in proof.sites} if proof is not None else {}
+    text = render_changes(rewritten, sites, width=width(), color=colored, why=why)
+    if proof is not None:
+        measured = _measured(rewritten, proof)
+        text += "\n" + render_verdict(proof.whole, width=width(), color=colored, headline=measured)
+        if not proof.holds:
+            text += "\nNothing was written: the rewritten model is not proven.\n"
+    if timed is not None:
+        text += f"\n{render_latency(timed, width=width())}"
+    write_stdout(text)
+
+
+def _measured(rewritten: "Rewritten", proof: "Proof") -> str:
+    """The first line on figures that nothing was demanded of; empty where something was."""
+    if proof.is_gated or not proof.whole:
+        return ""
+    safety = max((change.safety for change in rewritten.changes), key=lambda each: each.rank)
+    wants = " and wants fine-tuning" if safety is Safety.TRAINING else ""
+    return (
+        f"MEASURED  the rewrite is {safety.value}{wants}: shapes and types are as they were, and "
+        f"the\nnumbers moved as follows (--min-snr, --rtol or --atol would hold them to something)"
+    )
+
+
+def _write_report(
+    report: str,
+    model: str,
+    target: Path | None,
+    rewritten: "Rewritten",
+    proof: "Proof | None",
+    timed: "Latency | str | None",
+) -> None:
+    from ..report.json import document
+    from ..report.rewriting import changes_as_json, latency_as_json
+    from ..report.verdict import verdict_as_json
+
+    proven = {} if proof is None else verdict_as_json(proof.verdict)
+    output = None if target is None or (proof is not None and not proof.holds) else str(target)
+    latency = {} if timed is None else {"latency": latency_as_json(timed)}
+    content = {
+        "model": model,
+        "output": output,
+        **changes_as_json(rewritten),
+        **proven,
+        **latency,
+    }
+    write_file(document(**content), report)

@@ -1,0 +1,1 @@
+"""Runs rules over models: which files, which sizes, and what comes of each."""

@@ -1,0 +1,139 @@
+"""Lints one file: reads it, hands each layer to the rules that ask for its type, sums up.
+
+Findings come in the order of the graph, at one layer by code. A file that cannot be read, in
+whole or in part, is a result like any other, not an exception: others may follow it.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+
+from ..debug import is_debugging, unexpected
+from ..errors import ModelError, RuleError, UsageError
+from ..graph import Bindings, Graph, read_graph
+from ..graph.layers import Layer
+from ..modelfile import ModelFile, open_model
+from ..registry import LoadedRule
+from ..rule import Finding, Skip
+from .files import STDIN
+from .remedies import with_remedies
+from .results import UNJUDGED, FileError, FileReport
+
+
+def lint_file(path: str, rules: Sequence[LoadedRule], bindings: Bindings) -> FileReport:
+    """What the rules say about one model.
+
+    Args:
+        path: a model file, or ``-`` for standard input.
+        rules: the rules to apply; their order decides the order of findings at one layer.
+        bindings: sizes for inputs and symbols.
+
+    Raises:
+        UsageError: a binding that contradicts the model.
+    """
+    shown = "<stdin>" if path == STDIN else path
+    try:
+        with _open(path, shown) as model:
+            return _report(shown, model, rules, bindings)
+    except UsageError as error:
+        raise UsageError(f"{shown}: {error}") from error
+    except ModelError as error:
+        return FileReport(shown, FileError(error.code, error.message))
+    except RuleError as error:
+        return FileReport(shown, FileError(ModelError.code, error.message))
+    except Exception as error:  # one bad model must not hide the others
+        if is_debugging():
+            raise
+        return FileReport(shown, FileError(ModelError.code, unexpected(error)))
+
+
+def lint_graph(
+    graph: Graph, rules: Sequence[LoadedRule]
+) -> tuple[list[Finding], list[Skip], list[ModelError]]:
+    """Findings, skips and unreadable tensors, each in the order of the graph.
+
+    Raises:
+        RuleError: a rule failed, or answered with something that is not its own.
+    """
+    findings: list[Finding] = []
+    skips = [Skip(UNJUDGED, node, reason) for node, reason in graph.skips]
+    faults: list[ModelError] = []
+    interested: dict[type, list[LoadedRule]] = {}
+    for layer in graph.layers:
+        kind = type(layer)
+        if kind not in interested:
+            interested[kind] = [loaded for loaded in rules if issubclass(kind, loaded.rule.on)]
+        for loaded in interested[kind]:
+            try:
+                for answer in _answers(loaded, layer, graph):
+                    if isinstance(answer, Finding):
+                        findings.append(answer)
+                    else:
+                        skips.append(answer)
+            except ModelError as fault:  # a rule asked for a tensor that cannot be read
+                faults.append(fault)
+    return findings, skips, faults
+
+
+def _open(path: str, shown: str) -> ModelFile:
+    if path == STDIN:
+        return open_model(sys.stdin.buffer, name=shown)
+    return open_model(path, name=shown)
+
+
+def _report(
+    shown: str, model: ModelFile, rules: Sequence[LoadedRule], bindings: Bindings
+) -> FileReport:
+    graph = read_graph(model, bindings)
+    findings, skips, faults = lint_graph(graph, rules)
+    return FileReport(
+        shown,
+        _first_of([*graph.faults, *faults]),
+        with_remedies(findings),
+        tuple(skips),
+        layers=len(graph.layers),
+        bindable=_bindable(model) if bindings.names() else frozenset(),
+        used_bindings=graph.bound,
+    )
+
+
+def _answers(loaded: LoadedRule, layer: Layer, graph: Graph) -> Iterator[Finding | Skip]:
+    """What a rule answers about one layer, held to the contract of a check."""
+    try:
+        for answer in loaded.check(layer, graph):
+            _hold_to_contract(answer, loaded)
+            yield answer
+    except ModelError:
+        raise
+    except Exception as error:
+        if is_debugging():
+            raise
+        raise RuleError(
+            f"rule {loaded.code} ({loaded.module}) failed at {layer.ref.op_type} "
+            f"{layer.ref.name!r}: {unexpected(error)}"
+        ) from error
+
+
+def _hold_to_contract(answer: object, loaded: LoadedRule) -> None:
+    if not isinstance(answer, Finding | Skip) or answer.code != loaded.code:
+        raise TypeError(f"expected a Finding or Skip of {loaded.code}, found {answer!r}")
+
+
+def _first_of(faults: Sequence[ModelError]) -> FileError | None:
+    messages = dict.fromkeys((fault.code, fault.message) for fault in faults)
+    if not messages:
+        return None
+    code, message = next(iter(messages))
+    more = f" (and {len(messages) - 1} more)" if len(messages) > 1 else ""
+    return FileError(code, message + more)
+
+
+def _bindable(model: ModelFile) -> frozenset[str]:
+    """Names of the inputs and symbols of the main graph."""
+    graph = model.proto.graph
+    symbols = (
+        dim.dim_param
+        for values in (graph.input, graph.output, graph.value_info)
+        for value in values
+        for dim in value.type.tensor_type.shape.dim
+    )
+    return frozenset(value.name for value in graph.input).union(filter(None, symbols))

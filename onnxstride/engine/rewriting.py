@@ -1,0 +1,362 @@
+"""Rewrites a model: finds the sites, builds what takes their place, splices it in, until settled.
+
+Two ways lead to a site: a finding whose rule a rewrite mends, or a rewrite named by the user,
+which is then asked about every layer it fits. Sites are visited in graph order and each is
+spliced in before the next is looked at, so that a rewrite which fits weights on activations
+sees what the rewrites before it have made of them. What is known of the values
+around a site is what the original says of them, so the model is read anew once a rewrite may have
+moved them. A round ends when every site was visited; the model is read anew then in any case,
+because mending one thing can uncover another.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from ..debug import is_debugging, unexpected
+from ..errors import OnnxstrideError, RuleError
+from ..graph import Graph, read_graph
+from ..graph.layers import Layer
+from ..modelfile import ModelFile
+from ..registry import LoadedRewrite, LoadedRule
+from ..rewrite import Options, Refusal
+from ..rule import NodeRef, Safety
+from ..surgery import Cutout, Fragment, Replacement, Samples, Site, cut_out, drop_unread, splice
+from .cost import multiply_adds, parameters
+from .lint import lint_graph
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+RECORD = "onnxstride.rewrites"
+"""Key of the model's metadata under which rewrites record themselves."""
+
+_MAX_ROUNDS = 10
+
+Tap = Callable[["ModelFile", Layer], Samples]
+"""Activations at a layer: called with the model as rewritten so far."""
+
+_Place = tuple[tuple[str, ...], str]
+"""A layer's scope and first output, which stay what they are when the model is read anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to rewrite.
+
+    Attributes:
+        rewrites: every rewrite that may be applied, in order of preference.
+        rules: the rules whose findings are to be mended; unused when ``named``.
+        named: True to ask each rewrite about every layer it fits, without any finding.
+        allow: the most that a rewrite may change.
+        nodes: glob that a node's name must match.
+        options: what the user chose about new layers.
+        tap: activations to fit on; None without data.
+    """
+
+    rewrites: Sequence[LoadedRewrite]
+    rules: Sequence[LoadedRule] = ()
+    named: bool = False
+    allow: Safety = Safety.EXACT
+    nodes: str = "*"
+    options: Options = field(default_factory=Options)
+    tap: Tap | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One site that was rewritten. Counts are for one sample; None where sizes are unknown."""
+
+    node: NodeRef
+    rewrite: str
+    safety: Safety
+    removed: tuple[str, ...]
+    added: tuple[str, ...]
+    parameters_before: int
+    parameters_after: int
+    multiply_adds_before: int | None
+    multiply_adds_after: int | None
+    accumulation: int
+    cutout: Cutout | None
+    uncut: str
+    figures: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """One site that a rewrite left as it was, and why."""
+
+    node: NodeRef
+    rewrite: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A model after rewriting. ``offered`` counts sites by the safety level they would need."""
+
+    model: ModelFile
+    changes: tuple[Change, ...]
+    declined: tuple[Declined, ...]
+    offered: dict[str, int]
+
+
+def rewrite_model(model: ModelFile, plan: Plan) -> Rewritten:
+    """The model with every site of ``plan`` rewritten; ``model`` itself is left alone.
+
+    Raises:
+        InvalidGraph: the model has no node.
+        RuleError: a rewrite failed, or rewrites undo each other without end.
+    """
+    return _Run(model, plan).result()
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A change before the model is complete, when the cost of the new nodes is not known."""
+
+    site: Site
+    loaded: LoadedRewrite
+    replacement: Replacement
+    cutout: Cutout | str
+    parameters_before: int
+    multiply_adds_before: int | None
+
+
+class _Run:
+    """One rewriting of one model."""
+
+    def __init__(self, model: ModelFile, plan: Plan) -> None:
+        self._plan = plan
+        proto: ModelProto = type(model.proto)()
+        proto.CopyFrom(model.proto)
+        self._model = model.edited(proto)
+        self._taken = _names(read_graph(self._model))
+        self._visited: set[tuple[_Place, str]] = set()
+        self._pending: list[_Pending] = []
+        self._declined: list[Declined] = []
+        self._offered: dict[str, set[_Place]] = {}
+
+    def result(self) -> Rewritten:
+        for _ in range(_MAX_ROUNDS):
+            if not self._round():
+                return self._finished()
+        names = ", ".join(sorted({pending.loaded.name for pending in self._pending}))
+        raise RuleError(
+            f"the model does not settle in {_MAX_ROUNDS} rounds: {names} find ever new sites; "
+            f"use them one at a time"
+        )
+
+    def _round(self) -> bool:
+        """Visit every site once; True when something was rewritten."""
+        graph = read_graph(self._model)
+        layers = {_place(layer): layer for layer in graph.layers}
+        gone: set[_Place] = set()
+        for place, candidates in [(_place(layer), found) for layer, found in self._sites(graph)]:
+            if place in gone or place not in layers:
+                continue  # its surroundings are new: it is looked at again in the next round
+            pending = self._rewritten(layers[place], candidates, graph)
+            if pending is None:
+                continue
+            self._pending.append(pending)
+            path = pending.site.scope.path
+            removed = pending.replacement.removed
+            gone.update((path, name) for node in removed for name in node.outputs)
+            # A rewrite is not asked about what it has just made.
+            self._visited.update(
+                ((path, name), pending.loaded.name)
+                for node in pending.replacement.nodes
+                for name in node.output
+            )
+            if pending.loaded.rewrite.safety is not Safety.EXACT:
+                graph = read_graph(self._model)
+                layers = {_place(layer): layer for layer in graph.layers}
+        return bool(gone)
+
+    def _sites(self, graph: Graph) -> Iterator[tuple[Layer, list[LoadedRewrite]]]:
+        """Layers to look at, each with the rewrites to try in turn."""
+        if self._plan.named:
+            for layer in graph.layers:
+                fitting = [r for r in self._plan.rewrites if isinstance(layer, r.rewrite.on)]
+                if fitting and self._is_meant(layer):
+                    yield layer, fitting
+            return
+        findings, _, _ = lint_graph(graph, self._plan.rules)
+        layers = {layer.ref: layer for layer in graph.layers}
+        by_node: dict[NodeRef, dict[str, None]] = {}
+        for finding in findings:
+            by_node.setdefault(finding.node, {})[finding.code] = None
+        for ref, codes in by_node.items():
+            if ref not in layers:
+                continue  # a rule may point at another node than the layer it was given
+            layer = layers[ref]
+            remedies = {
+                rewrite.name: rewrite
+                for code in codes
+                for rewrite in self._plan.rewrites
+                if code in rewrite.rewrite.mends and isinstance(layer, rewrite.rewrite.on)
+            }
+            if remedies and self._is_meant(layer):
+                yield layer, list(remedies.values())
+
+    def _is_meant(self, layer: Layer) -> bool:
+        name, glob = layer.node.name, self._plan.nodes
+        return name == glob or fnmatchcase(name, glob)  # a name may hold brackets of its own
+
+    def _rewritten(
+        self, layer: Layer, candidates: list[LoadedRewrite], graph: Graph
+    ) -> _Pending | None:
+        """The first candidate that takes the site, spliced in; None when none does."""
+        place = _place(layer)
+        for loaded in candidates:
+            if (place, loaded.name) in self._visited:
+                continue
+            self._visited.add((place, loaded.name))
+            if loaded.rewrite.safety.rank > self._plan.allow.rank:
+                self._offered.setdefault(loaded.rewrite.safety.value, set()).add(place)
+                continue
+            pending = self._asked(layer, loaded, graph)
+            if pending is not None:
+                return pending
+        return None
+
+    def _asked(self, layer: Layer, loaded: LoadedRewrite, graph: Graph) -> _Pending | None:
+        site = Site(layer, graph, self._plan.options, self._taken, self._samples_at(layer))
+        replacement = _answer(loaded, site)
+        if isinstance(replacement, Refusal):
+            self._declined.append(Declined(layer.ref, loaded.name, replacement.reason))
+            return None
+        pending = _Pending(
+            site,
+            loaded,
+            replacement,
+            cut_out(graph, layer, replacement),
+            parameters(replacement.removed),
+            multiply_adds(replacement.removed, graph),
+        )
+        splice(site.scope, replacement, graph.ir_version)
+        return pending
+
+    def _samples_at(self, layer: Layer) -> Callable[[], Samples] | None:
+        tap = self._plan.tap
+        if tap is None or layer.node.scope.path:
+            return None  # a tensor inside a body or function cannot be handed out
+        return lambda: tap(self._model, layer)
+
+    def _finished(self) -> Rewritten:
+        read = [
+            (pending.site.scope.path, name)
+            for pending in self._pending
+            for node in pending.replacement.removed
+            for name in node.inputs
+            if name
+        ]
+        if read:
+            drop_unread(read_graph(self._model), read)
+        graph = read_graph(self._model)
+        changes = tuple(self._change(pending, graph) for pending in self._pending)
+        if changes:
+            _record(self._model.proto, changes)
+        offered = {safety: len(places) for safety, places in self._offered.items()}
+        return Rewritten(self._model, changes, tuple(self._declined), offered)
+
+    def _change(self, pending: _Pending, graph: Graph) -> Change:
+        # By the proto, which is edited in place: a path changes with the name of a node that has
+        # become unique, or has ceased to be.
+        scope = next(s for s in graph.scopes if s.proto is pending.site.scope.proto)
+        outputs = {tuple(node.output) for node in pending.replacement.nodes}
+        added = [node for node in scope.nodes if node.outputs in outputs]
+        cut = pending.cutout
+        return Change(
+            node=pending.site.ref,
+            rewrite=pending.loaded.name,
+            safety=pending.loaded.rewrite.safety,
+            removed=tuple(node.op_type for node in pending.replacement.removed),
+            added=tuple(node.op_type for node in pending.replacement.nodes),
+            parameters_before=pending.parameters_before,
+            parameters_after=parameters(added),
+            multiply_adds_before=pending.multiply_adds_before,
+            multiply_adds_after=multiply_adds(added, graph),
+            accumulation=pending.replacement.accumulation,
+            cutout=cut if isinstance(cut, Cutout) else None,
+            uncut=cut if isinstance(cut, str) else "",
+            figures=pending.replacement.figures,
+        )
+
+
+def _place(layer: Layer) -> _Place:
+    return layer.node.scope.path, layer.node.output(0)
+
+
+def _answer(loaded: LoadedRewrite, site: Site) -> Replacement | Refusal:
+    """What a rewrite answers about one site, held to the contract of a fix."""
+    try:
+        answer: Any = loaded.fix(site)
+        if isinstance(answer, Refusal):
+            return answer
+        if not isinstance(answer, Fragment):
+            raise TypeError(f"expected a Fragment or a Refusal, found {answer!r}")
+        replacement = answer.finished()
+        _hold_to_contract(replacement, site)
+    except OnnxstrideError:
+        raise
+    except Exception as error:
+        if is_debugging():
+            raise
+        raise RuleError(
+            f"rewrite {loaded.name} ({loaded.module}) failed at {site.ref.op_type} "
+            f"{site.ref.name!r}: {unexpected(error)}"
+        ) from error
+    return replacement
+
+
+def _hold_to_contract(replacement: Replacement, site: Site) -> None:
+    """Raise unless all that is read of the nodes that go is made by those that come."""
+    made = {name for node in replacement.nodes for name in node.output}
+    for node in replacement.removed:
+        for name in filter(None, node.outputs):
+            readers = set(site.scope.consumers(name)) - set(replacement.removed)
+            if name not in made and (readers or site.scope.is_output(name)):
+                raise ValueError(f"nothing stands in for {name!r}, which is read")
+
+
+def _names(graph: Graph) -> set[str]:
+    """Every name in use, of nodes and of tensors, so that new ones stand apart."""
+    taken: set[str] = set()
+    for scope in graph.scopes:
+        taken.update(scope.inputs, scope.initializers)
+        taken.update(value.name for value in scope.proto.value_info)  # also of what is gone
+        for node in scope.nodes:
+            taken.add(node.proto.name)
+            taken.update(node.outputs)
+    return taken
+
+
+def _record(proto: Any, changes: Sequence[Change]) -> None:
+    """Write into the model's metadata what was done to it, after what was done before."""
+    entry = next((entry for entry in proto.metadata_props if entry.key == RECORD), None)
+    if entry is None:
+        entry = proto.metadata_props.add(key=RECORD, value="[]")
+    entry.value = json.dumps([*_recorded(entry.value), *map(_as_record, changes)])
+
+
+def _recorded(text: str) -> list[Any]:
+    try:
+        earlier = json.loads(text)
+    except ValueError:
+        return []  # not ours to keep: it can be no record of a rewrite
+    return earlier if isinstance(earlier, list) else []
+
+
+def _as_record(change: Change) -> dict[str, Any]:
+    return {
+        "site": change.node.name,
+        "scope": list(change.node.scope),
+        "rewrite": change.rewrite,
+        "safety": change.safety.value,
+        "parameters": change.parameters_after,
+    }

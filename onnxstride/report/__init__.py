@@ -1,0 +1,1 @@
+"""Reports: findings in, text out. Nothing here reads a file or prints."""

@@ -1,0 +1,104 @@
+"""The report for programs: one JSON document, described by ``schemas/lint.schema.json``.
+
+Figures become what JSON has: a fraction is its integer or float, an array a list, a set a sorted
+list, an enumeration its value, and the floats JSON lacks are the strings ``"inf"``, ``"-inf"`` and
+``"nan"``. Anything else is its text. The document is ASCII, so no terminal, code page or log can
+spoil a name.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from math import isfinite
+from typing import Any
+
+from .. import __version__
+from ..engine.results import FileReport, summarise
+from ..rule import Finding, NodeRef, Skip
+
+SCHEMA_VERSION = "1"
+
+
+def render_json(reports: Sequence[FileReport], *, why: bool = False) -> str:
+    """All reports as one document; ``skips`` are listed only where ``why`` is asked."""
+    counts = summarise(reports)
+    return document(
+        files=[_file(report, why) for report in reports],
+        summary={
+            "files": counts.files,
+            "errors": counts.errors,
+            "by_code": counts.by_code,
+            "by_severity": counts.by_severity,
+        },
+    )
+
+
+def document(**content: Any) -> str:
+    """A JSON document that says which tool and which version of the format wrote it."""
+    head = {
+        "schema_version": SCHEMA_VERSION,
+        "tool": {"name": "onnxstride", "version": __version__},
+    }
+    return json.dumps({**head, **content}, indent=2, allow_nan=False) + "\n"
+
+
+def json_value(value: Any) -> Any:
+    """A figure as JSON has it; see the module's docstring."""
+    if isinstance(value, Enum):
+        return json_value(value.value)
+    if value is None or isinstance(value, bool | str):
+        return value
+    if hasattr(value, "tolist"):  # arrays and scalars of numpy, without importing it
+        return json_value(value.tolist())
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return value if isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return {str(key): json_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return [json_value(item) for item in sorted(value)]
+    if hasattr(value, "denominator"):  # Fraction, without importing it
+        return value.numerator if value.denominator == 1 else float(value)
+    return str(value)
+
+
+def _file(report: FileReport, why: bool) -> dict[str, Any]:
+    entry: dict[str, Any] = {"path": report.path, "status": "error" if report.error else "ok"}
+    if report.error:
+        entry["error"] = {"code": report.error.code, "message": report.error.message}
+    entry["findings"] = [_finding(finding) for finding in report.findings]
+    if why:
+        entry["skips"] = [_skip(skip) for skip in report.skips]
+    return entry
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "code": finding.code,
+        "name": finding.name,
+        "severity": finding.severity.value,
+        "message": finding.message,
+        "node": node_as_json(finding.node),
+        "data": json_value(finding.data),
+        "remedies": [
+            {"name": remedy.name, "safety": remedy.safety.value} for remedy in finding.remedies
+        ],
+    }
+
+
+def _skip(skip: Skip) -> dict[str, Any]:
+    return {"code": skip.code, "node": node_as_json(skip.node), "reason": skip.reason}
+
+
+def node_as_json(node: NodeRef) -> dict[str, Any]:
+    """A node as every document names it."""
+    return {
+        "name": node.name,
+        "op_type": node.op_type,
+        "domain": node.domain,
+        "scope": list(node.scope),
+        "outputs": list(node.outputs),
+    }

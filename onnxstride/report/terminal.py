@@ -1,0 +1,38 @@
+"""Text that is safe to print, and in colour where asked.
+
+Names in a model are written by strangers. A control character in one could move the cursor, hide
+a finding or reverse a line, so everything that is not printable is shown as its escape.
+"""
+
+from collections.abc import Iterator
+
+_STYLES = {"error": "1;31", "warning": "1;33", "note": "36", "strong": "1", "faint": "2"}
+
+
+def printable(text: str) -> str:
+    """The text with every character that is not printable spelled as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def styled(text: str, style: str, *, color: bool) -> str:
+    """The text in one of the styles, or as it is without colour."""
+    return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if color else text
+
+
+def wrapped(text: str, *, indent: str, width: int) -> Iterator[str]:
+    """Lines of at most ``width`` columns, all indented; words too long for that stand alone.
+
+    Line breaks in the text are kept.
+    """
+    for paragraph in text.split("\n"):
+        line = indent
+        for word in printable(paragraph).split(" "):
+            if line != indent and len(line) + 1 + len(word) > width:
+                yield line.rstrip()
+                line = indent
+            line += word if line == indent else f" {word}"
+        yield line.rstrip()

@@ -1,0 +1,156 @@
+"""The report for people: grouped by file, one heading a finding, the message below it.
+
+::
+
+    models/generator.onnx
+      UP101  warning  up1  ConvTranspose  uneven-overlap
+             Taps fall unevenly on the output: ...
+
+    1 model, 4 layers: 1 warning
+      UP101 1
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from ..engine.results import UNJUDGED, FileReport, Summary, summarise
+from ..rule import Finding, NodeRef, Skip
+from .terminal import printable, styled, wrapped
+
+_INDENT = " " * 9  # two, a code, two: messages start under the severity
+_SEVERITY_WIDTH = len("warning")
+_WIDEST_NODE = 40
+
+
+def render_text(
+    reports: Sequence[FileReport],
+    *,
+    width: int = 80,
+    color: bool = False,
+    why: bool = False,
+    summary: bool = True,
+) -> str:
+    """All reports as text that ends in a newline, or nothing at all.
+
+    Args:
+        reports: one a file, in the order to print them.
+        width: columns to wrap messages at; headings may be longer.
+        color: mark severities by colour too.
+        why: also list the nodes that a rule could not judge.
+        summary: end with the counts.
+    """
+    blocks = [_file(report, width, color, why) for report in reports]
+    if summary:
+        counts = summarise(reports)
+        blocks.append("\n".join([_outcome(counts, color), *_codes(counts, width)]))
+    return _joined(blocks)
+
+
+def render_statistics(
+    reports: Sequence[FileReport], *, width: int = 80, color: bool = False
+) -> str:
+    """How often each rule was broken, the most often first, and the files that have an error."""
+    counts = summarise(reports)
+    names = {finding.code: finding for report in reports for finding in report.findings}
+    lines = [
+        f"{count:>6}  {code}  {names[code].name}"
+        for code, count in sorted(counts.by_code.items(), key=lambda item: (-item[1], item[0]))
+    ]
+    errors = [
+        "\n".join([_path(report, color), *_error(report, width, color)])
+        for report in reports
+        if report.error
+    ]
+    return _joined([*errors, "\n".join(lines), _outcome(counts, color)])
+
+
+def _joined(blocks: Iterable[str]) -> str:
+    text = "\n\n".join(filter(None, blocks))
+    return f"{text}\n" if text else ""
+
+
+def _file(report: FileReport, width: int, color: bool, why: bool) -> str:
+    lines = [*_error(report, width, color), *_findings(report.findings, width, color)]
+    if why:
+        lines += _skips(report.skips, width, color)
+    return "\n".join([_path(report, color), *lines]) if lines else ""
+
+
+def _path(report: FileReport, color: bool) -> str:
+    return styled(printable(report.path), "strong", color=color)
+
+
+def _error(report: FileReport, width: int, color: bool) -> Iterator[str]:
+    if report.error is None:
+        return
+    yield f"  {report.error.code:<5}  {styled('error', 'error', color=color)}"
+    yield from wrapped(report.error.message, indent=_INDENT, width=width)
+
+
+def _findings(findings: Sequence[Finding], width: int, color: bool) -> Iterator[str]:
+    """Headings and messages; all nodes of which a rule says the same share one message."""
+    columns = _columns([finding.node for finding in findings])
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault((finding.code, _message(finding)), []).append(finding)
+    for (code, message), group in groups.items():
+        for finding in group:
+            severity = finding.severity.value
+            label = styled(f"{severity:<{_SEVERITY_WIDTH}}", severity, color=color)
+            name = styled(finding.name, "faint", color=color)
+            yield f"  {code}  {label}  {_where(finding.node, columns)}  {name}"
+        yield from wrapped(message, indent=_INDENT, width=width)
+
+
+def _message(finding: Finding) -> str:
+    remedies = ", ".join(f"{remedy.name} ({remedy.safety.value})" for remedy in finding.remedies)
+    return finding.message + (f"\nRemedies: {remedies}." if remedies else "")
+
+
+def _skips(skips: Sequence[Skip], width: int, color: bool) -> Iterator[str]:
+    columns = _columns([skip.node for skip in skips])
+    groups: dict[tuple[str, str], list[Skip]] = {}
+    for skip in skips:
+        groups.setdefault((skip.code, skip.reason), []).append(skip)
+    label = styled(f"{'skipped':<{_SEVERITY_WIDTH}}", "faint", color=color)
+    for (code, reason), group in groups.items():
+        shown = "all" if code == UNJUDGED else code
+        for skip in group:
+            yield f"  {shown:<5}  {label}  {_where(skip.node, columns)}".rstrip()
+        yield from wrapped(reason, indent=_INDENT, width=width)
+
+
+def _columns(nodes: Sequence[NodeRef]) -> tuple[int, int]:
+    """Widths of the columns for the node and its operator; long names stick out instead."""
+    names = [len(_node(node)) for node in nodes]
+    operators = [len(printable(node.op_type)) for node in nodes]
+    return min(_WIDEST_NODE, max(names, default=0)), min(_WIDEST_NODE, max(operators, default=0))
+
+
+def _where(node: NodeRef, columns: tuple[int, int]) -> str:
+    return f"{_node(node):<{columns[0]}}  {printable(node.op_type):<{columns[1]}}"
+
+
+def _node(node: NodeRef) -> str:
+    return printable(" > ".join([*node.scope, node.name]))
+
+
+def _outcome(counts: Summary, color: bool) -> str:
+    """How much was looked at, and what came of it."""
+    parts = [styled(f"{counts.errors} unreadable", "error", color=color)] * bool(counts.errors)
+    parts += [
+        styled(_plural(count, severity), severity, color=color)
+        for severity, count in counts.by_severity.items()
+        if count
+    ]
+    models, layers = _plural(counts.files, "model"), _plural(counts.layers, "layer")
+    return f"{models}, {layers}: {', '.join(parts) or 'nothing found'}"
+
+
+def _codes(counts: Summary, width: int) -> Iterator[str]:
+    codes = ", ".join(f"{code} {count}" for code, count in counts.by_code.items())
+    if codes:
+        yield from wrapped(codes, indent="  ", width=width)
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,208 @@
+"""The rewrite command: what it writes, what it says, and the exit code."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from onnxstride.cli import main
+from onnxstride.modelfile import parse_text
+from onnxstride.verify import complete
+
+POOLED = """
+    <ir_version: 8, opset_import: ["" : 17]>
+    net (float[N,3,H,W] x) => (float[N,4,P,Q] y) <float[4,3,3,3] w>
+    {
+        c = Conv <kernel_shape = [3,3], pads = [1,1,1,1]> (x, w)
+        r = Relu (c)
+        [pool] y = MaxPool <kernel_shape = [2,2], strides = [2,2]> (r)
+    }"""
+FOLDED = """
+    <ir_version: 8, opset_import: ["" : 17]>
+    net (float[1,2,8,8] x) => (float[1,2,4,4] y) <int64[8] pads = {0,0,1,1,0,0,1,1}>
+    {
+        p = Pad (x, pads)
+        [pool] y = MaxPool <kernel_shape = [3,3], strides = [2,2]> (p)
+    }"""
+
+
+def written(folder: Path, text: str, name: str = "model.onnx") -> Path:
+    """A model file with all its weights."""
+    path = folder / name
+    path.write_bytes(complete(parse_text(text, name)))
+    return path
+
+
+def op_types(path: Path) -> list[str]:
+    return [node.op_type for node in onnx.load(path).graph.node]
+
+
+class TestWriting:
+    """What ends up in the file."""
+
+    def test_a_finding_is_mended_and_proven(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The pool is gone, the rest is as it was, and the report says it was verified."""
+        model, out = written(tmp_path, POOLED), tmp_path / "out.onnx"
+        before = model.read_bytes()
+        assert main(["rewrite", str(model), "-o", str(out)]) == 0
+        assert op_types(out) == [*("Conv", "Relu"), *("Conv", "Conv", "Relu", "Add") * 2]
+        assert model.read_bytes() == before
+        told = capsys.readouterr().out
+        assert "pool  MaxPool  maxpool-to-exact-conv (exact)" in told
+        assert "verified on its own" in told
+        assert "1 site rewritten" in told
+        kept, weight = (onnx.load(path).graph.initializer[0] for path in (out, model))
+        assert kept == weight
+
+    def test_in_place(self, tmp_path: Path) -> None:
+        """The model itself is replaced, and only when asked to."""
+        model = written(tmp_path, POOLED)
+        assert main(["rewrite", str(model), "--in-place"]) == 0
+        assert "MaxPool" not in op_types(model)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx"]
+
+    def test_nothing_to_do_is_a_copy(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Without a site the output is the model as it was."""
+        model, out = written(tmp_path, POOLED), tmp_path / "out.onnx"
+        assert main(["rewrite", str(model), "-o", str(out), "--nodes", "no such*"]) == 0
+        assert onnx.load(out) == onnx.load(model)
+        assert "0 sites rewritten" in capsys.readouterr().out
+
+    def test_text_models_come_out_complete(self, tmp_path: Path) -> None:
+        """ONNX text is rewritten into a binary model that holds its weights."""
+        model, out = tmp_path / "model.onnxtxt", tmp_path / "out.onnx"
+        model.write_text(POOLED, encoding="utf-8")
+        assert main(["rewrite", str(model), "-o", str(out)]) == 0
+        assert main(["verify", str(model), str(out)]) == 0
+
+    def test_a_named_rewrite_is_allowed_what_it_needs(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """--use asks for one rewrite, whatever its safety; its figures are reported."""
+        model, out = written(tmp_path, POOLED), tmp_path / "out.onnx"
+        assert main(["rewrite", str(model), "-o", str(out), "--use", "maxpool-to-conv"]) == 0
+        assert op_types(out) == ["Conv", "Relu", "Conv"]
+        assert "maxpool-to-conv (training)" in capsys.readouterr().out
+
+    def test_weights_are_fitted_on_data(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """--init fit solves for the weights on the activations of the user's samples."""
+        model, out, data = written(tmp_path, POOLED), tmp_path / "out.onnx", tmp_path / "data.npz"
+        random = np.random.default_rng(0)
+        np.savez(data, x=random.standard_normal((8, 3, 16, 16)).astype(np.float32))
+        arguments = ["--use", "maxpool-to-conv", "--init", "fit", "--data", str(data)]
+        assert main(["rewrite", str(model), "-o", str(out), *arguments]) == 0
+        assert "init fit" in capsys.readouterr().out
+
+    def test_the_guard_changes_nothing_unoptimised(self, tmp_path: Path) -> None:
+        """A zero Pad before a pool is kept apart from it, bit for bit the same function."""
+        model, out = written(tmp_path, FOLDED), tmp_path / "out.onnx"
+        assert main(["rewrite", str(model), "-o", str(out), "--select", "BD303"]) == 0
+        assert op_types(out) == ["Pad", "Max", "MaxPool"]
+
+
+class TestDiff:
+    """--diff tells and does not write."""
+
+    def test_a_change_is_exit_one(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Nodes out, nodes in, parameters and multiply-adds are told; nothing is written."""
+        model = written(tmp_path, POOLED)
+        assert main(["rewrite", str(model), "--diff"]) == 1
+        told = capsys.readouterr().out
+        assert "1 MaxPool -> 4 Conv, 2 Relu, 2 Add" in told
+        assert "parameters 0 -> 32" in told
+        assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+    def test_no_change_is_exit_zero(self, tmp_path: Path) -> None:
+        """A model without anything to mend."""
+        model = written(tmp_path, POOLED)
+        assert main(["rewrite", str(model), "--diff", "--nodes", "none*"]) == 0
+
+    def test_more_is_offered(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """What a flag would allow is said, not done."""
+        model = written(tmp_path, POOLED.replace("float[", "double["))
+        assert main(["rewrite", str(model), "--diff", "--why"]) == 0
+        told = capsys.readouterr().out
+        assert "more could be rewritten with --allow training" in told
+        assert "left alone by maxpool-to-exact-conv: pool" in told
+
+
+class TestProof:
+    """Nothing is written unless it is proven."""
+
+    def test_a_gate_that_is_missed(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """An approximate result below --min-snr is exit 1, and no file."""
+        model, out = written(tmp_path, POOLED), tmp_path / "out.onnx"
+        arguments = ["--use", "maxpool-to-conv", "--min-snr", "90"]
+        assert main(["rewrite", str(model), "-o", str(out), *arguments]) == 1
+        assert "Nothing was written" in capsys.readouterr().out
+        assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+    def test_no_verify_writes_all_the_same(self, tmp_path: Path) -> None:
+        """Asked not to prove, it does not."""
+        model, out = written(tmp_path, POOLED), tmp_path / "out.onnx"
+        arguments = ["--use", "maxpool-to-conv", "--min-snr", "90", "--no-verify"]
+        assert main(["rewrite", str(model), "-o", str(out), *arguments]) == 0
+        assert out.exists()
+
+    def test_the_report_holds_changes_and_proof(self, tmp_path: Path) -> None:
+        """--report is the verdict's document with the changes beside it."""
+        model, out, report = (tmp_path / name for name in ("m.onnx", "o.onnx", "r.json"))
+        model.write_bytes(complete(parse_text(POOLED, "m")))
+        assert main(["rewrite", str(model), "-o", str(out), "--report", str(report)]) == 0
+        content = json.loads(report.read_text(encoding="utf-8"))
+        assert content["schema_version"] == "1"
+        assert content["verdict"] == "pass"
+        assert [site["node"]["name"] for site in content["sites"]] == ["pool"]
+        assert [change["rewrite"] for change in content["changes"]] == ["maxpool-to-exact-conv"]
+        assert content["output"] == str(out)
+
+
+USAGE = {
+    "nowhere to write": ([], "expected one of -o OUT, --in-place and --diff"),
+    "two places to write": (["--in-place", "--diff"], "found --in-place and --diff"),
+    "an unknown rewrite": (["--diff", "--use", "maxpool-to-cnv"], "maxpool-to-conv"),
+    "an unknown rule": (["--diff", "--select", "DN999"], "DN999"),
+    "fitting on nothing": (["--diff", "--init", "fit"], "--init fit needs --data"),
+    "both kinds of choice": (
+        ["--diff", "--use", "maxpool-to-conv", "--select", "DN201"],
+        "give one kind",
+    ),
+}
+
+
+@pytest.mark.parametrize(("arguments", "said"), USAGE.values(), ids=USAGE)
+def test_misuse(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    """Misuse is exit 2 and one line that says what was expected."""
+    model = written(tmp_path, POOLED)
+    assert main(["rewrite", str(model), *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_the_model_is_not_its_own_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """-o never overwrites the input; --in-place says so aloud."""
+    model = written(tmp_path, POOLED)
+    assert main(["rewrite", str(model), "-o", str(model)]) == 2
+    assert "--in-place" in capsys.readouterr().err
+
+
+def test_an_unreadable_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is no model is exit 2, and nothing is written."""
+    model = tmp_path / "model.onnx"
+    model.write_text("not a model", encoding="utf-8")
+    assert main(["rewrite", str(model), "-o", str(tmp_path / "out.onnx")]) == 2
+    assert capsys.readouterr().err.startswith("onnxstride: error: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]

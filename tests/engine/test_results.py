@@ -1,0 +1,45 @@
+"""Counts over reports are what a reader would count."""
+
+import pickle
+
+import pytest
+
+from onnxstride.engine.results import FileError, FileReport, Summary, reaches, summarise
+from onnxstride.rule import Severity, Skip
+from tests.planting import CONV, finding, report
+
+MIXED = [
+    report("a.onnx", finding("UP101"), finding("DN201", severity=Severity.NOTE), finding("DN201")),
+    FileReport("b.onnx", FileError("E001", "gone")),
+    report("c.onnx"),
+]
+
+
+def test_summary_counts_files_layers_and_findings() -> None:
+    """Codes that do not occur are left out, severities never."""
+    assert summarise(MIXED) == Summary(
+        files=3,
+        errors=1,
+        layers=2,
+        by_code={"DN201": 2, "UP101": 1},
+        by_severity={"error": 0, "warning": 2, "note": 1},
+    )
+
+
+@pytest.mark.parametrize("worst", list(Severity))
+@pytest.mark.parametrize("level", list(Severity))
+def test_a_level_is_reached_from_above(worst: Severity, level: Severity) -> None:
+    """A finding reaches its own level and those below it, and no error of a file counts."""
+    reports = [report("a", finding(severity=worst)), MIXED[1]]
+    assert reaches(reports, level) == (worst.rank >= level.rank)
+
+
+def test_nothing_reaches_no_level() -> None:
+    """Clean files and unreadable ones hold no findings."""
+    assert not reaches(MIXED[1:], Severity.NOTE)
+
+
+def test_reports_travel_between_processes() -> None:
+    """A report survives pickling unchanged."""
+    original = report("a", finding(ratio=2.5, taps=(2, 1)), skips=[Skip("ALL", CONV, "unknown")])
+    assert pickle.loads(pickle.dumps(original)) == original  # noqa: S301 - our own bytes
