@@ -30,6 +30,9 @@ class Scopes:
     """The scopes of one model, main graph first, and the faults met on the way.
 
     ``calls`` holds the nodes that call a local function.
+
+    Raises:
+        InvalidGraph: a name is not text, so that nothing can be called by it.
     """
 
     def __init__(self, model: ModelProto) -> None:
@@ -62,6 +65,7 @@ class Scopes:
         scope.initializers = {tensor.name: tensor for tensor in proto.initializer}
         scope.inputs = frozenset(inputs + sparse)
         scope.outputs = frozenset(value.name for value in proto.output)
+        _refuse_bytes((*scope.inputs, *scope.initializers, *scope.outputs))
         if len(scope.initializers) != len(proto.initializer):
             self._fault("two initializers have the same name")
         if len(set(inputs)) != len(inputs):
@@ -81,6 +85,7 @@ class Scopes:
             scope = Scope(proto, path, None, _opsets(proto.opset_import), self.shapes)
             scope.inputs = frozenset(proto.input)
             scope.outputs = frozenset(proto.output)
+            _refuse_bytes((*key, *scope.inputs, *scope.outputs))
             self._add_nodes(scope, proto.node)
             functions[key] = scope
         return functions
@@ -89,6 +94,8 @@ class Scopes:
         for name in (*scope.inputs, *scope.initializers):
             scope.define(name, None)
         scope.nodes = [Node(proto, scope, index) for index, proto in enumerate(protos)]
+        for node in scope.nodes:
+            _refuse_bytes((node.proto.name, node.op_type, node.domain, *node.inputs, *node.outputs))
         for node in scope.nodes:
             for name in node.outputs:
                 if not name:
@@ -273,3 +280,12 @@ def _on_a_ring(waiting: Mapping[_T, object], before: Mapping[_T, Iterable[_T]]) 
         passed.add(each)
         each = next(other for other in before[each] if other in waiting)
     return each
+
+
+def _refuse_bytes(names: Iterable[object]) -> None:
+    """Raise for a name that is not UTF-8, which protobuf hands out as bytes."""
+    for name in names:
+        if not isinstance(name, str):
+            raise InvalidGraph(
+                f"the name {name!r} is not UTF-8 text: the file is damaged; export it again"
+            )

@@ -8,7 +8,7 @@ from onnx import helper
 
 from onnxstride.errors import InvalidGraph
 from onnxstride.graph import read_graph
-from onnxstride.modelfile import ModelFile
+from onnxstride.modelfile import ModelFile, open_model
 
 from .building import body, fault_of, function, graph_of, model, node, ref, value
 
@@ -121,6 +121,16 @@ def test_a_graph_without_nodes_is_refused() -> None:
     """Nothing judged must not read as nothing wrong."""
     with pytest.raises(InvalidGraph, match="no node"):
         read_graph(ModelFile.from_proto(model(inputs=X, out="x")))
+
+
+@pytest.mark.parametrize("name", [b"pooled", b"pool_1", b"MaxPool"])
+def test_a_name_that_is_not_text_is_refused(name: bytes) -> None:
+    """Nothing can be called by such a name, so the model is refused as a whole."""
+    pool = node("MaxPool", "x", "pooled", name="pool_1", kernel_shape=[2, 2])
+    whole = model(pool, inputs=X, out="pooled").SerializeToString()
+    damaged = open_model(whole.replace(name, b"\xff" * len(name)))
+    with pytest.raises(InvalidGraph, match="is not UTF-8 text"):
+        read_graph(damaged)
 
 
 def test_the_order_of_nodes_does_not_matter() -> None:
