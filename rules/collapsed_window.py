@@ -79,6 +79,8 @@ GOOD = {
 
 
 def check(layer: Window, graph: Graph) -> Iterator[Finding | Skip]:
+    if not isinstance(layer, ConvTranspose) and _fits(layer):
+        return
     spanned = [axis.extent for axis in layer.axes]
     if any(s is None and e > 1 for s, e in zip(layer.sizes, spanned, strict=True)):
         yield RULE.skip(layer.ref, "input size unknown")
@@ -104,6 +106,14 @@ def check(layer: Window, graph: Graph) -> Iterator[Finding | Skip]:
         input_size=layer.sizes,
         extent=spanned,
         output_size=outputs,
+    )
+
+
+def _fits(layer: Window) -> bool:
+    """True when the window spans no more than the known data: the usual case, told at once."""
+    return all(
+        size is not None and axis.extent <= size
+        for size, axis in zip(layer.sizes, layer.axes, strict=True)
     )
 
 

@@ -18,7 +18,7 @@ What to do
 When to leave it alone
     When the weights themselves interpolate, as a bilinear kernel 3 at stride 2 does, a flat
     input gives a flat output. The rule measures this: below -40 dB it reports a note that says
-    so. Of weights over four million elements evenly spaced input channels are measured. An axis
+    so. Of weights over a million elements the first input channels are measured. An axis
     with a single input position has no overlap and is not flagged.
 
 References
@@ -49,7 +49,7 @@ RULE = Rule("UP101", "uneven-overlap", Severity.WARNING, on=(ConvTranspose,))
 
 INTERPOLATES_BELOW_DB = -40.0
 _LISTED_PHASES = 64
-_MEASURED_ELEMENTS = 1 << 22  # so that lint's time and memory do not grow with the weights
+_MEASURED_ELEMENTS = 1 << 20  # so that lint's time and memory do not grow with the weights
 
 BAD = {
     "kernel 3 is not divisible by stride 2": """
@@ -110,14 +110,14 @@ def check(layer: ConvTranspose, graph: Graph) -> Iterator[Finding | Skip]:
 
 
 def _ripple(layer: ConvTranspose, graph: Graph) -> float | None:
-    """Ripple of the weights in dB, of evenly spaced input channels where there are very many.
+    """Ripple of the weights in dB, of the first input channels where there are very many.
 
     None when the weights are not in the file, or all zero: then there is nothing to measure.
     """
     weight = graph.constant(layer.node, layer.weight)
     if weight is None:
         return None
-    measured = weight[:: max(1, -(-weight.size // _MEASURED_ELEMENTS))]
+    measured = weight[: max(1, _MEASURED_ELEMENTS // max(1, weight[:1].size))]
     return ripple_db(measured, layer.axes) if measured.any() else None
 
 

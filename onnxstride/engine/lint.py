@@ -71,6 +71,7 @@ def lint_graph(
                         skips.append(answer)
             except ModelError as fault:  # a rule asked for a tensor that cannot be read
                 faults.append(fault)
+        graph.release()  # of the weights of one layer, before the next has its own
     return findings, skips, faults
 
 

@@ -41,6 +41,7 @@ class Graph:
         self.scopes: tuple[Scope, ...] = tuple(scopes.all)
         self.bound = bound.used
         self.ir_version: int = model.proto.ir_version
+        self._model = model
         self._constants = Constants(model)
         faults = [*scopes.faults, *_tensor_faults(model, self.scopes)]
         layers: list[Layer] = []
@@ -79,6 +80,10 @@ class Graph:
             return self._constants.value(node.scope, name)
         except ModelError:
             return None
+
+    def release(self) -> None:
+        """Give back the memory that constants were looked into with; arrays stay good."""
+        self._model.release()
 
     def constant_tensor(self, scope: Scope, name: str) -> TensorProto | None:
         """The constant called ``name`` where ``scope`` stands, complete with its data."""

@@ -125,6 +125,10 @@ class ModelFile:
         """
         return self._tensors.files.open(location)
 
+    def release(self) -> None:
+        """Gives back the memory that tensors were looked into with; arrays stay good."""
+        self._tensors.release()
+
     def close(self) -> None:
         """Lets go of the files. Arrays that look into one keep it mapped until they are gone."""
         if self._is_owner:

@@ -21,7 +21,7 @@ from onnx import helper, numpy_helper
 from ..errors import InvalidTensor, ModelError
 from .external import ExternalFiles, Region
 from .protobuf import DecodeError
-from .source import Source, close, view
+from .source import Source, close, release, view
 from .wire import RAW_DATA, Cut, Removed
 
 _NOISE_KEY = "onnxstride.noise"  # noise.KEY, spelled here so that a plain lint needs no noise
@@ -72,6 +72,7 @@ class Tensors:
         self._cuts = cuts
         self._key = key
         self._has_noise = has_noise
+        self._views: list[tuple[Source, int, int]] = []
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -138,6 +139,15 @@ class Tensors:
             raise fault
         return _needs(tensor).size
 
+    def release(self) -> None:
+        """Gives back the memory of tensors that were looked into; arrays stay good.
+
+        What a view has touched stays in memory with the map, however soon the view is gone.
+        """
+        for source, start, stop in self._views:
+            release(source, start, stop)
+        self._views.clear()
+
     def close(self) -> None:
         """Unmaps the files that no array looks into."""
         self.files.close()
@@ -169,11 +179,11 @@ class Tensors:
         if isinstance(where, Region):
             if where.start == where.stop:
                 return _array(tensor, b"")
-            return _array(tensor, view(self.files.source(where), where.start, where.stop))
+            return self._mapped(tensor, self.files.source(where), where.start, where.stop)
         if isinstance(where, Cut):
             raw = _raw(where)
             if raw is not None:
-                return _array(tensor, view(self._source, raw.payload, raw.stop))
+                return self._mapped(tensor, self._source, raw.payload, raw.stop)
             return _typed(tensor, self._source[where.start : where.stop])
         if tensor.data_location == _EXTERNAL:
             from . import noise
@@ -181,6 +191,12 @@ class Tensors:
             marks = [entry.value for entry in tensor.external_data if entry.key == _NOISE_KEY]
             return noise.values(tensor, marks[-1])
         return _strings(tensor) if tensor.data_type == _STRING else numpy_helper.to_array(tensor)
+
+    def _mapped(
+        self, tensor: onnx.TensorProto, source: Source, start: int, stop: int
+    ) -> NDArray[np.generic]:
+        self._views.append((source, start, stop))
+        return _array(tensor, view(source, start, stop))
 
 
 def _needs(tensor: onnx.TensorProto) -> Needs:
