@@ -21,6 +21,7 @@ from .geometry import (
 from .geometry.ripple import ripple_db
 from .graph import Graph
 from .graph.layers import (
+    SLIDING,
     AutoPad,
     AveragePool,
     Conv,
@@ -42,6 +43,7 @@ from .rule import Finding, NodeRef, Rule, Severity, Skip
 from .wording import by, counts, elements, listing, percent, times
 
 __all__ = [
+    "SLIDING",
     "AutoPad",
     "AveragePool",
     "Axis",

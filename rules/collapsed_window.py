@@ -25,14 +25,11 @@ References
 from collections.abc import Iterator
 
 from onnxstride.api import (
-    AveragePool,
+    SLIDING,
     Axis,
-    Conv,
     ConvTranspose,
     Finding,
     Graph,
-    LpPool,
-    MaxPool,
     Pool,
     Rule,
     Severity,
@@ -45,7 +42,7 @@ from onnxstride.api import (
 
 RULE = Rule(
     "SZ402", "collapsed-window", Severity.WARNING,
-    on=(Conv, ConvTranspose, MaxPool, AveragePool, LpPool),
+    on=(*SLIDING, ConvTranspose),
 )  # fmt: skip
 
 BAD = {

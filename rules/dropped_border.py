@@ -23,12 +23,9 @@ References
 from collections.abc import Iterator
 
 from onnxstride.api import (
-    AveragePool,
-    Conv,
+    SLIDING,
     Finding,
     Graph,
-    LpPool,
-    MaxPool,
     Pool,
     Rule,
     Severity,
@@ -39,7 +36,7 @@ from onnxstride.api import (
     elements,
 )
 
-RULE = Rule("DN203", "dropped-border", Severity.NOTE, on=(Conv, MaxPool, AveragePool, LpPool))
+RULE = Rule("DN203", "dropped-border", Severity.NOTE, on=SLIDING)
 
 BAD = {
     "a 2x2 pool over an odd size": """

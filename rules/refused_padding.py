@@ -29,6 +29,7 @@ References
 from collections.abc import Iterator
 
 from onnxstride.api import (
+    SLIDING,
     AutoPad,
     AveragePool,
     Axis,
@@ -36,8 +37,6 @@ from onnxstride.api import (
     ConvTranspose,
     Finding,
     Graph,
-    LpPool,
-    MaxPool,
     Pool,
     Rule,
     Severity,
@@ -49,7 +48,7 @@ from onnxstride.api import (
 
 RULE = Rule(
     "BD306", "refused-padding", Severity.ERROR,
-    on=(Conv, ConvTranspose, MaxPool, AveragePool, LpPool),
+    on=(*SLIDING, ConvTranspose),
 )  # fmt: skip
 
 BAD = {

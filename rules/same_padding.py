@@ -25,19 +25,16 @@ References
 from collections.abc import Iterator
 
 from onnxstride.api import (
-    AveragePool,
-    Conv,
+    SLIDING,
     Finding,
     Graph,
-    LpPool,
-    MaxPool,
     Rule,
     Severity,
     Skip,
     Window,
 )
 
-RULE = Rule("BD302", "same-padding", Severity.WARNING, on=(Conv, MaxPool, AveragePool, LpPool))
+RULE = Rule("BD302", "same-padding", Severity.WARNING, on=SLIDING)
 
 BAD = {
     "an even size is padded at the end only": """

@@ -27,13 +27,10 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from onnxstride.api import (
-    AveragePool,
+    SLIDING,
     Axis,
-    Conv,
     Finding,
     Graph,
-    LpPool,
-    MaxPool,
     Rule,
     Severity,
     Skip,
@@ -48,7 +45,7 @@ from onnxstride.api import (
 
 RULE = Rule(
     "DN202", "skipped-positions", Severity.WARNING,
-    on=(Conv, MaxPool, AveragePool, LpPool, StridedSlice),
+    on=(*SLIDING, StridedSlice),
 )  # fmt: skip
 
 BAD = {
@@ -138,8 +135,7 @@ def _unread_by_anyone(layer: Window, graph: Graph) -> Fraction | None:
     reading = [
         _reading(window)
         for window in windows
-        if isinstance(window, Conv | MaxPool | AveragePool | LpPool | StridedSlice)
-        and window.rank == layer.rank
+        if isinstance(window, (*SLIDING, StridedSlice)) and window.rank == layer.rank
     ]
     if is_output or len(reading) < len(windows):
         return Fraction(0)

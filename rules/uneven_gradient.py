@@ -26,12 +26,9 @@ References
 from collections.abc import Iterator
 
 from onnxstride.api import (
-    AveragePool,
-    Conv,
+    SLIDING,
     Finding,
     Graph,
-    LpPool,
-    MaxPool,
     Rule,
     Severity,
     Skip,
@@ -44,7 +41,7 @@ from onnxstride.api import (
     unread_share,
 )
 
-RULE = Rule("DN208", "uneven-gradient", Severity.NOTE, on=(Conv, MaxPool, AveragePool, LpPool))
+RULE = Rule("DN208", "uneven-gradient", Severity.NOTE, on=SLIDING)
 
 BAD = {
     "kernel 3 at stride 2": """

@@ -26,13 +26,10 @@ References
 from collections.abc import Iterator
 
 from onnxstride.api import (
-    AveragePool,
+    SLIDING,
     Axis,
-    Conv,
     Finding,
     Graph,
-    LpPool,
-    MaxPool,
     Pool,
     Rule,
     Severity,
@@ -42,7 +39,7 @@ from onnxstride.api import (
     by,
 )
 
-RULE = Rule("DN204", "uneven-padding", Severity.NOTE, on=(Conv, MaxPool, AveragePool, LpPool))
+RULE = Rule("DN204", "uneven-padding", Severity.NOTE, on=SLIDING)
 
 BAD = {
     "the stem of ResNet at 224 uses 3 at the top and 2 at the bottom": """

@@ -150,6 +150,10 @@ class LpPool(Pool):
     """Pooling by the p-norm of the window."""
 
 
+SLIDING = (Conv, MaxPool, AveragePool, LpPool)
+"""Windows that slide over their input; a transposed one slides over its output."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class GlobalPool(Layer):
     """Pooling over the whole map."""
