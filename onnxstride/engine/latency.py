@@ -5,7 +5,7 @@ A B A B, so that whatever else the machine does falls on both alike. What counts
 median time; the first runs, which set up memory, are not counted. A pair of slow models is given
 up after ``_PATIENCE`` seconds, but not before ``_LEAST`` runs of each.
 
-Sizes that the models leave open are the first that verification would try and both accept.
+Sizes that the original leaves open are the first of those that verification tries at which it runs.
 """
 
 from collections.abc import Iterator

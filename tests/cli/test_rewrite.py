@@ -8,6 +8,7 @@ import onnx
 import pytest
 
 from onnxstride.cli import main
+from onnxstride.engine.latency import RUNS
 from onnxstride.modelfile import parse_text
 from onnxstride.verify import complete
 
@@ -167,12 +168,72 @@ class TestProof:
         assert content["output"] == str(out)
 
 
+class TestBench:
+    """--bench tells how long the rewritten model runs, and decides nothing."""
+
+    def test_both_are_timed(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """The text and the report have the same figures."""
+        model, out, report = written(tmp_path, POOLED), tmp_path / "o.onnx", tmp_path / "r.json"
+        arguments = ["-o", str(out), "--bench", "--report", str(report)]
+        assert main(["rewrite", str(model), *arguments]) == 0
+        told = json.loads(report.read_text(encoding="utf-8"))["latency"]
+        assert told["runs"] == RUNS
+        assert told["ratio"] == told["after_ms"] / told["before_ms"] > 0
+        assert told["sizes"] == {"N": 2, "H": 64, "W": 48}
+        line = " ".join(capsys.readouterr().out.split("\n\n")[-1].split())
+        assert line == (
+            f"latency {told['ratio']:.2f} x (median of {RUNS} runs each, "
+            f"{told['before_ms']:.3g} ms -> {told['after_ms']:.3g} ms), on one thread at "
+            "N=2, H=64, W=48"
+        )
+
+    def test_the_proof_may_be_left_out(self, tmp_path: Path) -> None:
+        """Timing needs none; without --bench nothing is timed."""
+        model, out, report = written(tmp_path, POOLED), tmp_path / "o.onnx", tmp_path / "r.json"
+        base = ["rewrite", str(model), "-o", str(out), "--no-verify", "--report", str(report)]
+        for more, expected in (([], False), (["--bench"], True)):
+            assert main([*base, *more]) == 0
+            assert ("latency" in json.loads(report.read_text(encoding="utf-8"))) is expected
+
+    def test_nothing_to_time(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """A model that was left alone is not run."""
+        model, out, report = written(tmp_path, POOLED), tmp_path / "o.onnx", tmp_path / "r.json"
+        arguments = ["-o", str(out), "--nodes", "no such*", "--bench", "--report", str(report)]
+        assert main(["rewrite", str(model), *arguments]) == 0
+        assert "latency not measured: nothing was rewritten" in capsys.readouterr().out
+        content = json.loads(report.read_text(encoding="utf-8"))
+        assert content["latency"] == {"not_measured": "nothing was rewritten"}
+
+    def test_what_cannot_be_run_is_written_all_the_same(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The reason is told; the exit code is that of the rewrite."""
+        stranger = POOLED.replace('"" : 17', '"" : 17, "strange" : 1')
+        stranger = stranger.replace("[pool] y", "[pool] p").replace("(r)", "(r) y = strange.Op (p)")
+        model, out = written(tmp_path, stranger), tmp_path / "o.onnx"
+        arguments = ["-o", str(out), "--no-verify", "--bench"]
+        assert main(["rewrite", str(model), *arguments, "--use", "maxpool-to-exact-conv"]) == 0
+        assert "latency not measured: model.onnx" in capsys.readouterr().out
+        assert out.exists()
+
+    def test_a_proof_that_fails_ends_it(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Nothing was written, so nothing is timed."""
+        model, out = written(tmp_path, POOLED), tmp_path / "out.onnx"
+        arguments = ["--use", "maxpool-to-conv", "--min-snr", "90", "--bench"]
+        assert main(["rewrite", str(model), "-o", str(out), *arguments]) == 1
+        assert "latency" not in capsys.readouterr().out
+
+
 USAGE = {
     "nowhere to write": ([], "expected one of -o OUT, --in-place and --diff"),
     "two places to write": (["--in-place", "--diff"], "found --in-place and --diff"),
     "an unknown rewrite": (["--diff", "--use", "maxpool-to-cnv"], "maxpool-to-conv"),
     "an unknown rule": (["--diff", "--select", "DN999"], "DN999"),
     "fitting on nothing": (["--diff", "--init", "fit"], "--init fit needs --data"),
+    "timing what is not written": (["--diff", "--bench"], "name one with -o OUT"),
+    "timing what is written over": (["--in-place", "--bench"], "name one with -o OUT"),
     "both kinds of choice": (
         ["--diff", "--use", "maxpool-to-conv", "--select", "DN201"],
         "give one kind",

@@ -107,6 +107,34 @@ class TestRunning:
         assert np.array_equal(runner.run(identity, {"x": 2 * ONE})["y"], 2 * ONE)
         assert np.array_equal(runner.run(identity, feeds)["y"], ONE)
 
+    def test_a_run_is_timed_where_it_runs(self, runner: Runner) -> None:
+        """Seconds without the way there and back; more work takes longer; feeds may be strings."""
+        small, large = (
+            f"net (float[{n},{n}] x) => (float[{n},{n}] y) {{ y = MatMul (x, x) }}"
+            for n in (2, 600)
+        )
+        start = time.perf_counter()
+        quick = min(
+            runner.time(loadable(small), {"x": np.ones((2, 2), np.float32)}) for _ in range(3)
+        )
+        whole = time.perf_counter() - start
+        slow = runner.time(loadable(large), {"x": np.ones((600, 600), np.float32)})
+        assert 0 < quick < slow
+        assert quick < whole
+        text = loadable("net (string[1] x) => (string[1] y) { y = Identity (x) }")
+        assert runner.time(text, {"x": np.array(["a"], dtype=object)}) > 0
+
+    def test_timing_and_running_share_feeds(self, runner: Runner) -> None:
+        """What was sent to be timed need not be sent again to be run."""
+        identity, feeds = loadable(IDENTITY), {"x": ONE}
+        runner.time(identity, feeds)
+        assert np.array_equal(runner.run(identity, feeds)["y"], ONE)
+
+    def test_what_is_refused_is_not_timed(self, runner: Runner) -> None:
+        """The error is that of a run."""
+        with pytest.raises(Refused, match="refuses running it"):
+            runner.time(loadable(IDENTITY), {"x": np.ones((2, 2), np.float32)})
+
     def test_outputs_asked_for(self, runner: Runner) -> None:
         """Only those are returned."""
         two = loadable("net (float[A] x) => (float[A] a, float[A] b) { a = Abs (x) b = Neg (x) }")
