@@ -11,7 +11,7 @@ from ..output import write_file, write_stdout
 from ..screen import in_color, width
 
 if TYPE_CHECKING:
-    from ..verify import ModelVerdict, VerifyOptions
+    from ..verify import ModelVerdict, Runner, VerifyOptions
 
 _EXIT_CODES = {"pass": 0, "fail": 1, "not-checked": 2}
 _LARGEST_SIZE = 1 << 20
@@ -130,10 +130,7 @@ def verify(
 
     Exit code: 0 they agree, 1 they differ, 2 they could not be compared.
     """
-    from ..engine.bindings import parse_bindings
-    from ..verify import VerifyOptions
-    from ..verify.check import DEFAULT_SEEDS
-    from ..verify.runtime import CPU
+    from ..verify.runtime import CPU, Runner
 
     if data is not None and (seeds is not None or sizes or input_shapes or dims):
         raise UsageError(
@@ -141,19 +138,25 @@ def verify(
             "and --dim, or --data"
         )
     _refuse_overwriting(output_file, before, after)
-    options = VerifyOptions(
-        data=data,
-        seeds=DEFAULT_SEEDS if seeds is None else seeds,
-        sizes=sizes,
-        bindings=parse_bindings(input_shapes, dims),
-        rtol=rtol,
-        atol=atol,
-        min_snr=min_snr,
-        providers=providers or (CPU,),
-        timeout=timeout or None,
-        by_position=by_position,
-    )
-    verdict = _verified(before, after, options)
+    with Runner(providers=providers or (CPU,), timeout=timeout or None) as runner:
+        runner.start()  # ONNX Runtime is loaded there while onnx is loaded here
+
+        from ..engine.bindings import parse_bindings
+        from ..verify.check import DEFAULT_SEEDS, VerifyOptions
+
+        options = VerifyOptions(
+            data=data,
+            seeds=DEFAULT_SEEDS if seeds is None else seeds,
+            sizes=sizes,
+            bindings=parse_bindings(input_shapes, dims),
+            rtol=rtol,
+            atol=atol,
+            min_snr=min_snr,
+            providers=providers or (CPU,),
+            timeout=timeout or None,
+            by_position=by_position,
+        )
+        verdict = _verified(before, after, options, runner)
     text = _rendered(verdict, output_format, colored=in_color(color, output_file))
     if output_file is None:
         write_stdout(text)
@@ -162,12 +165,14 @@ def verify(
     return _EXIT_CODES[verdict.verdict.value]
 
 
-def _verified(before: str, after: str, options: "VerifyOptions") -> "ModelVerdict":
+def _verified(
+    before: str, after: str, options: "VerifyOptions", runner: "Runner"
+) -> "ModelVerdict":
     from ..progress import telling
-    from ..verify import verify as compare
+    from ..verify.check import verify as compare
 
     with telling(sys.stderr) as tell:
-        return compare(before, after, options, tell=tell, names=(before, after))
+        return compare(before, after, options, runner=runner, tell=tell, names=(before, after))
 
 
 def _rendered(verdict: "ModelVerdict", output_format: str, *, colored: bool) -> str:

@@ -58,7 +58,7 @@ class Activations:
 
 def _tapped(model: ModelFile, name: str, element_type: int | None) -> Loadable:
     """The model with one tensor more among its outputs."""
-    from ..verify.complete import complete
+    from ..verify.loading import complete
     from ..verify.runtime import Loadable
 
     proto: Any = type(model.proto)()

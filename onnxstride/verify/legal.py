@@ -14,7 +14,7 @@ from ..geometry import output_size
 from ..graph import Bindings, read_graph
 from ..graph.layers import Pool
 from ..modelfile import ModelFile
-from .complete import nodes
+from .loading import nodes
 from .inputs import Input, shape_of
 from .sizes import Sizes, in_words
 

@@ -9,7 +9,7 @@ from onnx import helper
 
 from ..graph.bindings import Bindings, bind
 from ..modelfile import ModelFile, open_model
-from .complete import loadable, nodes, tensors
+from .loading import loadable, nodes, tensors
 from .inputs import Input, read_inputs
 from .runtime import Loadable
 from .tolerance import epsilon

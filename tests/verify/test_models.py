@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from onnx import numpy_helper
 
 from onnxstride.verify import Verdict, VerifyOptions, verify
-from onnxstride.verify.complete import tensors
+from onnxstride.verify.loading import tensors
 from tests.verify.building import ROOT, Bench, model
 
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
