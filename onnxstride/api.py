@@ -39,7 +39,7 @@ from .graph.layers import (
 from .graph.readers import readers
 from .graph.scope import Node
 from .graph.sign import is_never_negative
-from .rule import Finding, NodeRef, Rule, Severity, Skip
+from .rule import Finding, NodeRef, Remedy, Rule, Safety, Severity, Skip
 from .wording import by, counts, elements, listing, percent, times
 
 __all__ = [
@@ -58,8 +58,10 @@ __all__ = [
     "Node",
     "NodeRef",
     "Pool",
+    "Remedy",
     "Resize",
     "Rule",
+    "Safety",
     "Severity",
     "Shuffle",
     "Skip",

@@ -7,13 +7,12 @@ Exit codes: 0 clean, 1 findings at or above ``--fail-on``, 2 the job could not b
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import click
 
 from . import __version__
-from .commands.rewrite import rewrite
-from .commands.verify import verify
 from .debug import is_debugging, unexpected
 from .errors import OnnxstrideError, UsageError
 from .output import write_file, write_stdout
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
 _FORMAT_VARIABLE = "ONNXSTRIDE_OUTPUT_FORMAT"
 _NEVER = "never"
+_ELSEWHERE = ("rewrite", "verify")
 _FINDINGS, _FAILED, _INTERRUPTED = 1, 2, 130
 
 _rules_option = click.option(
@@ -65,7 +65,22 @@ def _complain(message: str) -> None:
     click.echo(f"onnxstride: error: {printable(message)}", err=True)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """The commands; those in ``commands/`` are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *_ELSEWHERE])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = getattr(
+            import_module(f".commands.{cmd_name}", __package__), cmd_name
+        )
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def cli() -> None:
     """Find what is wrong with the layers of an ONNX model that change resolution."""
@@ -140,6 +155,9 @@ def lint(
 
     PATH is a model (.onnx or .onnxtxt), a folder of models, a pattern, or - for standard input.
     """
+    # numpy's threads, one a core, spin while they have nothing to do. Linting multiplies no
+    # matrices, and without them it starts a fifth faster.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from .engine.bindings import parse_bindings, refuse_unknown
     from .engine.files import expand
     from .engine.lint import lint_file
@@ -243,7 +261,3 @@ def _write(text: str, output_file: str | None) -> None:
         write_stdout(text)
     else:
         write_file(text, output_file)
-
-
-cli.add_command(rewrite)
-cli.add_command(verify)

@@ -85,19 +85,23 @@ class Rule:
     """The identity of a rule: a module in ``rules/`` holds one as ``RULE``.
 
     ``on`` lists the layer types (see ``onnxstride.api``) that the module's ``check`` is given,
-    one at a time.
+    one at a time. ``remedies`` names the rewrites that mend what it finds, those that change
+    least first; they are said here, not looked up, so that a lint loads no rewrite.
     """
 
     code: str
     name: str
     severity: Severity
     on: tuple[type, ...]
+    remedies: tuple[Remedy, ...] = ()
 
     def flag(
         self, node: NodeRef, message: str, *, severity: Severity | None = None, **data: Any
     ) -> Finding:
         """A finding of this rule, at its own severity unless another is given."""
-        return Finding(self.code, self.name, severity or self.severity, message, node, data)
+        return Finding(
+            self.code, self.name, severity or self.severity, message, node, data, self.remedies
+        )
 
     def skip(self, node: NodeRef, reason: str) -> Skip:
         """The admission that this rule cannot judge ``node``, and why."""

@@ -34,7 +34,9 @@ from onnxstride.api import (
     LpPool,
     MaxPool,
     Pool,
+    Remedy,
     Rule,
+    Safety,
     Severity,
     Skip,
     by,
@@ -44,7 +46,13 @@ from onnxstride.api import (
     starts_in_padding,
 )
 
-RULE = Rule("BD301", "ceil-mode", Severity.WARNING, on=(MaxPool, AveragePool, LpPool))
+RULE = Rule(
+    "BD301",
+    "ceil-mode",
+    Severity.WARNING,
+    on=(MaxPool, AveragePool, LpPool),
+    remedies=(Remedy("explicit-padding", Safety.EXACT),),
+)
 
 BAD = {
     "kernel 3, stride 3, padding 1: size 5 asks for a window in the padding": """

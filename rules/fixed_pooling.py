@@ -30,9 +30,30 @@ References
 
 from collections.abc import Iterator
 
-from onnxstride.api import Finding, Graph, MaxPool, Rule, Severity, Skip, by
+from onnxstride.api import (
+    Finding,
+    Graph,
+    MaxPool,
+    Remedy,
+    Rule,
+    Safety,
+    Severity,
+    Skip,
+    by,
+)
 
-RULE = Rule("DN201", "fixed-pooling", Severity.NOTE, on=(MaxPool,))
+RULE = Rule(
+    "DN201",
+    "fixed-pooling",
+    Severity.NOTE,
+    on=(MaxPool,),
+    remedies=(
+        Remedy("maxpool-to-exact-conv", Safety.EXACT),
+        Remedy("maxpool-to-blurpool", Safety.APPROXIMATE),
+        Remedy("maxpool-to-conv", Safety.TRAINING),
+        Remedy("maxpool-to-resize-conv", Safety.TRAINING),
+    ),
+)
 
 BAD = {
     "the pool halves the map": """

@@ -22,9 +22,24 @@ References
 
 from collections.abc import Iterator
 
-from onnxstride.api import ConvTranspose, Finding, Graph, Rule, Severity, Skip
+from onnxstride.api import (
+    ConvTranspose,
+    Finding,
+    Graph,
+    Remedy,
+    Rule,
+    Safety,
+    Severity,
+    Skip,
+)
 
-RULE = Rule("UP105", "implicit-deconv-shape", Severity.WARNING, on=(ConvTranspose,))
+RULE = Rule(
+    "UP105",
+    "implicit-deconv-shape",
+    Severity.WARNING,
+    on=(ConvTranspose,),
+    remedies=(Remedy("explicit-padding", Safety.EXACT),),
+)
 
 BAD = {
     "the runtime chooses the padding": """

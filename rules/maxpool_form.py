@@ -22,9 +22,26 @@ References
 
 from collections.abc import Iterator
 
-from onnxstride.api import Finding, Graph, MaxPool, Rule, Severity, Skip, by, listing
+from onnxstride.api import (
+    Finding,
+    Graph,
+    MaxPool,
+    Remedy,
+    Rule,
+    Safety,
+    Severity,
+    Skip,
+    by,
+    listing,
+)
 
-RULE = Rule("BD304", "maxpool-form", Severity.NOTE, on=(MaxPool,))
+RULE = Rule(
+    "BD304",
+    "maxpool-form",
+    Severity.NOTE,
+    on=(MaxPool,),
+    remedies=(Remedy("drop-unused-indices", Safety.EXACT),),
+)
 
 BAD = {
     "an Indices output": """

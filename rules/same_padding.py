@@ -28,13 +28,21 @@ from onnxstride.api import (
     SLIDING,
     Finding,
     Graph,
+    Remedy,
     Rule,
+    Safety,
     Severity,
     Skip,
     Window,
 )
 
-RULE = Rule("BD302", "same-padding", Severity.WARNING, on=SLIDING)
+RULE = Rule(
+    "BD302",
+    "same-padding",
+    Severity.WARNING,
+    on=SLIDING,
+    remedies=(Remedy("explicit-padding", Safety.EXACT),),
+)
 
 BAD = {
     "an even size is padded at the end only": """

@@ -31,7 +31,9 @@ from onnxstride.api import (
     Graph,
     MaxPool,
     Node,
+    Remedy,
     Rule,
+    Safety,
     Severity,
     Skip,
     border,
@@ -40,7 +42,13 @@ from onnxstride.api import (
     output_size,
 )
 
-RULE = Rule("BD303", "zero-pad-before-maxpool", Severity.ERROR, on=(MaxPool,))
+RULE = Rule(
+    "BD303",
+    "zero-pad-before-maxpool",
+    Severity.ERROR,
+    on=(MaxPool,),
+    remedies=(Remedy("guard-zero-pad", Safety.EXACT),),
+)
 
 BAD = {
     "a map of either sign": """

@@ -15,7 +15,6 @@ from ..modelfile import ModelFile, open_model
 from ..registry import LoadedRule
 from ..rule import Finding, Skip
 from .files import STDIN
-from .remedies import with_remedies
 from .results import UNJUDGED, FileError, FileReport
 
 
@@ -89,7 +88,7 @@ def _report(
     return FileReport(
         shown,
         _first_of([*graph.faults, *faults]),
-        with_remedies(findings),
+        tuple(findings),
         tuple(skips),
         layers=len(graph.layers),
         bindable=_bindable(model) if bindings.names() else frozenset(),

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..errors import Crashed, Refused, RunError, RuntimeUnavailable, TimedOut
     from .check import SiteCase, VerifyOptions, verify, verify_site
-    from .loading import complete
     from .data import load_data
     from .inputs import Input, Kind, make_feed, read_inputs
+    from .loading import complete
     from .runtime import Feeds, Level, Loadable, Runner
     from .verdict import (
         Disagreement,

@@ -14,8 +14,8 @@ from ..geometry import output_size
 from ..graph import Bindings, read_graph
 from ..graph.layers import Pool
 from ..modelfile import ModelFile
-from .loading import nodes
 from .inputs import Input, shape_of
+from .loading import nodes
 from .sizes import Sizes, in_words
 
 _POOLS = frozenset({"AveragePool", "LpPool", "MaxPool"})

@@ -9,8 +9,8 @@ from onnx import helper
 
 from ..graph.bindings import Bindings, bind
 from ..modelfile import ModelFile, open_model
-from .loading import loadable, nodes, tensors
 from .inputs import Input, read_inputs
+from .loading import loadable, nodes, tensors
 from .runtime import Loadable
 from .tolerance import epsilon
 

@@ -14,8 +14,8 @@ from typing import Any
 from onnxstride.engine.lint import lint_graph
 from onnxstride.graph import read_graph
 from onnxstride.modelfile import ModelFile, parse_text
-from onnxstride.registry import LoadedRule
-from onnxstride.rule import Finding, Skip
+from onnxstride.registry import LoadedRule, load_rewrites
+from onnxstride.rule import Finding, Remedy, Skip
 
 Law = Callable[[LoadedRule], Iterator[str]]
 
@@ -152,6 +152,17 @@ def _not_json(data: Any) -> Iterator[str]:
         yield "data holds a Fraction"
 
 
+def names_its_remedies(loaded: LoadedRule) -> Iterator[str]:
+    """The remedies are the rewrites that mend the rule, with their safety, in their order."""
+    mending = tuple(
+        Remedy(each.name, each.rewrite.safety)
+        for each in load_rewrites()
+        if loaded.code in each.rewrite.mends
+    )
+    if loaded.rule.remedies != mending:
+        yield f"it names {loaded.rule.remedies}, and is mended by {mending}"
+
+
 LAWS: tuple[Law, ...] = (
     documents_itself,
     is_named_after_what_is_wrong,
@@ -161,6 +172,7 @@ LAWS: tuple[Law, ...] = (
     leaves_the_model_alone,
     answers_the_same_twice,
     speaks_plainly,
+    names_its_remedies,
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from onnxstride.registry import LoadedRule, load_rules
-from onnxstride.rule import Finding, Skip
+from onnxstride.rule import Finding, Remedy, Safety, Skip
 
 from . import laws
 
@@ -69,6 +69,10 @@ PLANTED = {
     "a severity nobody sees": (laws.shows_its_own_severity, {"check": _silent}),
     "a rule that renames nodes": (laws.leaves_the_model_alone, {"check": _renames_nodes}),
     "a rule that changes its mind": (laws.answers_the_same_twice, {"check": _changes_its_mind()}),
+    "a remedy that does not mend it": (
+        laws.names_its_remedies,
+        {"rule": replace(UNEVEN.rule, remedies=(Remedy("guard-zero-pad", Safety.EXACT),))},
+    ),
     "two lines, no full stop, no JSON": (laws.speaks_plainly, {"check": _stammers}),
 }
 
