@@ -342,7 +342,8 @@ class TestMemory:
 
     def test_more_data_takes_no_more_memory(self) -> None:
         """The peak over 40 batches is that over 4: what has been summed up is let go."""
-        peaks = [_peak(batches) for batches in (4, 40)]
+        # The least of three: whatever else this process happens to do only adds to a peak.
+        peaks = [min(_peak(batches) for _ in range(3)) for batches in (4, 40)]
         assert peaks[1] < 1.1 * peaks[0]
         assert peaks[1] < 40 * 8 * 32 * 32 * 8 * 4 / 4  # a quarter of the data alone
 
