@@ -13,28 +13,26 @@ from typing import TYPE_CHECKING
 import click
 
 from . import __version__
+from .commands.options import (
+    color_option,
+    dim_option,
+    file_option,
+    format_option,
+    rules_option,
+    shape_option,
+)
 from .debug import is_debugging, unexpected
-from .errors import OnnxstrideError, UsageError
-from .output import write_file, write_stdout
+from .errors import OnnxstrideError
+from .output import refuse_overwriting, write, write_stdout
 from .rule import Severity
-from .screen import in_color as in_color
-from .screen import width
+from .screen import in_color, width
 
 if TYPE_CHECKING:
     from .engine.results import FileReport
 
-_FORMAT_VARIABLE = "ONNXSTRIDE_OUTPUT_FORMAT"
 _NEVER = "never"
 _ELSEWHERE = ("rewrite", "verify")
 _FINDINGS, _FAILED, _INTERRUPTED = 1, 2, 130
-
-_rules_option = click.option(
-    "--rules",
-    "folders",
-    metavar="DIR",
-    multiple=True,
-    help="Load the rules in this folder too. Repeatable.",
-)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -104,36 +102,15 @@ def cli() -> None:
     help="Least severity of a finding that makes the exit code 1.",
 )
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 whatever is found.")
-@click.option(
-    "--output-format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    envvar=_FORMAT_VARIABLE,
-    show_envvar=True,
-)
-@click.option("--output-file", metavar="FILE", help="Write the report here, not to the terminal.")
+@format_option
+@file_option
 @click.option("--statistics", is_flag=True, help="Count findings by rule instead of listing them.")
 @click.option("--why", is_flag=True, help="Also list what a rule could not judge, and why.")
 @click.option("-q", "--quiet", is_flag=True, help="List findings and errors, no summary.")
-@click.option(
-    "--color",
-    type=click.Choice(["auto", "always", "never"]),
-    default="auto",
-    show_default=True,
-    help="auto: on a terminal, unless NO_COLOR is set.",
-)
-@click.option(
-    "--input-shape",
-    "input_shapes",
-    metavar="NAME:1,3,224,224",
-    multiple=True,
-    help="Shape of a model input. Repeatable.",
-)
-@click.option(
-    "--dim", "dims", metavar="NAME=224", multiple=True, help="Size of a symbol. Repeatable."
-)
-@_rules_option
+@color_option
+@shape_option
+@dim_option
+@rules_option
 def lint(
     paths: tuple[str, ...],
     select: tuple[str, ...],
@@ -170,7 +147,7 @@ def lint(
     )
     bindings = parse_bindings(input_shapes, dims)
     models = expand(paths)
-    _refuse_overwriting(output_file, models)
+    refuse_overwriting("--output-file", output_file, *models)
     reports = [lint_file(path, chosen, bindings) for path in progress(models, sys.stderr)]
     refuse_unknown(bindings, reports)
 
@@ -187,7 +164,7 @@ def lint(
         from .report.text import render_text
 
         text = render_text(reports, width=width(), color=colored, why=why, summary=not quiet)
-    _write(text, output_file)
+    write(text, output_file)
     return _exit_code(reports, _NEVER if exit_zero else fail_on)
 
 
@@ -198,7 +175,7 @@ def lint(
     default="text",
     show_default=True,
 )
-@_rules_option
+@rules_option
 def rules(output_format: str, folders: tuple[str, ...]) -> None:
     """List every rule."""
     from .explain import list_rules
@@ -230,7 +207,7 @@ def rewrites(output_format: str) -> None:
     default="text",
     show_default=True,
 )
-@_rules_option
+@rules_option
 def explain(name: str, output_format: str, folders: tuple[str, ...]) -> None:
     """Explain a rule or a rewrite, with examples."""
     from .explain import explain as explained
@@ -240,24 +217,9 @@ def explain(name: str, output_format: str, folders: tuple[str, ...]) -> None:
     write_stdout(explained(loaded, output_format, width=width()))
 
 
-def _refuse_overwriting(output_file: str | None, models: Sequence[str]) -> None:
-    if output_file is None:
-        return
-    target = os.path.realpath(output_file)
-    if any(os.path.realpath(model) == target for model in models):
-        raise UsageError(f"--output-file {output_file!r} is one of the models; name another file")
-
-
 def _exit_code(reports: Sequence["FileReport"], fail_on: str) -> int:
     from .engine.results import reaches
 
     if any(report.error for report in reports):
         return _FAILED
     return _FINDINGS if fail_on != _NEVER and reaches(reports, Severity(fail_on)) else 0
-
-
-def _write(text: str, output_file: str | None) -> None:
-    if output_file is None:
-        write_stdout(text)
-    else:
-        write_file(text, output_file)

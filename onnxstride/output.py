@@ -56,3 +56,20 @@ def _replace(target: Path, content: bytes) -> None:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def write(text: str, path: str | None) -> None:
+    """Write to a file, or to standard output where none is named."""
+    if path is None:
+        write_stdout(text)
+    else:
+        write_file(text, path)
+
+
+def refuse_overwriting(option: str, path: str | None, *models: str) -> None:
+    """Raise UsageError where a report would take the place of a model."""
+    if path is None:
+        return
+    target = os.path.realpath(path)
+    if any(os.path.realpath(model) == target for model in models):
+        raise UsageError(f"{option} {path!r} is one of the models; name another file")

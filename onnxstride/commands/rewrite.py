@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import OnnxstrideError, UsageError
-from ..output import write_file, write_stdout
+from ..output import refuse_overwriting, write_file, write_stdout
 from ..rule import Safety
 from ..screen import in_color, width
+from .options import color_option, rules_option
 
 if TYPE_CHECKING:
     from ..engine.delivery import Proof
@@ -102,16 +103,8 @@ _CHANGED, _FAILED = 1, 2
 @click.option("--bench", is_flag=True, help="Also tell how long OUT takes to run, beside MODEL.")
 @click.option("--report", metavar="FILE", help="Write changes and proof here as JSON.")
 @click.option("--why", is_flag=True, help="Also list what was left alone, and why.")
-@click.option(
-    "--color",
-    type=click.Choice(["auto", "always", "never"]),
-    default="auto",
-    show_default=True,
-    help="auto: on a terminal, unless NO_COLOR is set.",
-)
-@click.option(
-    "--rules", "folders", metavar="DIR", multiple=True, help="Load the rules in this folder too."
-)
+@color_option
+@rules_option
 def rewrite(
     model: str,
     output: str | None,
@@ -155,6 +148,7 @@ def rewrite(
     from ..verify import VerifyOptions
 
     target = _target(model, output, in_place=in_place, diff=diff)
+    refuse_overwriting("--report", report, model, *([output] if output is not None else []))
     options = VerifyOptions(
         data=data, min_snr=min_snr, rtol=rtol, atol=atol, timeout=timeout or None
     )

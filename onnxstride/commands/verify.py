@@ -1,14 +1,14 @@
 """The verify command: does one model still compute what another does?"""
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import UsageError
-from ..output import write_file, write_stdout
+from ..output import refuse_overwriting, write
 from ..screen import in_color, width
+from .options import color_option, dim_option, file_option, format_option, shape_option
 
 if TYPE_CHECKING:
     from ..verify import ModelVerdict, Runner, VerifyOptions
@@ -48,16 +48,8 @@ def _sizes(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int
     help="Sizes to try where the model leaves height and width open; by default an odd one, an "
     "even one and the smallest it accepts.",
 )
-@click.option(
-    "--input-shape",
-    "input_shapes",
-    metavar="NAME:1,3,224,224",
-    multiple=True,
-    help="Shape of a model input. Repeatable.",
-)
-@click.option(
-    "--dim", "dims", metavar="NAME=224", multiple=True, help="Size of a symbol. Repeatable."
-)
+@shape_option
+@dim_option
 @click.option(
     "--rtol", type=click.FloatRange(min=0), help="Relative tolerance.  [default: by type]"
 )
@@ -89,22 +81,9 @@ def _sizes(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int
 @click.option(
     "--by-position", is_flag=True, help="Match inputs and outputs by position, not by name."
 )
-@click.option(
-    "--output-format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    envvar="ONNXSTRIDE_OUTPUT_FORMAT",
-    show_envvar=True,
-)
-@click.option("--output-file", metavar="FILE", help="Write the report here, not to the terminal.")
-@click.option(
-    "--color",
-    type=click.Choice(["auto", "always", "never"]),
-    default="auto",
-    show_default=True,
-    help="auto: on a terminal, unless NO_COLOR is set.",
-)
+@format_option
+@file_option
+@color_option
 def verify(
     before: str,
     after: str,
@@ -137,7 +116,7 @@ def verify(
             "--data brings its own values and sizes; leave out --seeds, --sizes, --input-shape "
             "and --dim, or --data"
         )
-    _refuse_overwriting(output_file, before, after)
+    refuse_overwriting("--output-file", output_file, before, after)
     with Runner(providers=providers or (CPU,), timeout=timeout or None) as runner:
         runner.start()  # ONNX Runtime is loaded there while onnx is loaded here
 
@@ -158,10 +137,7 @@ def verify(
         )
         verdict = _verified(before, after, options, runner)
     text = _rendered(verdict, output_format, colored=in_color(color, output_file))
-    if output_file is None:
-        write_stdout(text)
-    else:
-        write_file(text, output_file)
+    write(text, output_file)
     return _EXIT_CODES[verdict.verdict.value]
 
 
@@ -181,11 +157,3 @@ def _rendered(verdict: "ModelVerdict", output_format: str, *, colored: bool) -> 
     if output_format == "json":
         return render_verdict_json(verdict)
     return render_verdict(verdict, width=width(), color=colored)
-
-
-def _refuse_overwriting(output_file: str | None, *models: str) -> None:
-    if output_file is None:
-        return
-    target = os.path.realpath(output_file)
-    if any(os.path.realpath(model) == target for model in models):
-        raise UsageError(f"--output-file {output_file!r} is one of the models; name another file")

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from onnxstride import cli
 from onnxstride.cli import main
+from onnxstride.screen import in_color
 from tests import schema
 from tests.planting import rule_source, write_files, write_plugin
 
@@ -207,8 +207,8 @@ class TestText:
         terminal = io.StringIO()
         monkeypatch.setattr(terminal, "isatty", lambda: True)
         monkeypatch.setattr(sys, "stdout", terminal)
-        assert cli.in_color("auto", None) is expected
-        assert cli.in_color("auto", "report.txt") is False
+        assert in_color("auto", None) is expected
+        assert in_color("auto", "report.txt") is False
 
 
 class TestJson:

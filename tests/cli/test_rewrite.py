@@ -260,6 +260,19 @@ def test_the_model_is_not_its_own_output(
     assert "--in-place" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("report", ["model.onnx", "out.onnx"])
+def test_the_report_takes_the_place_of_no_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], report: str
+) -> None:
+    """--report over the model or its rewrite is refused before anything is written."""
+    model, out = written(tmp_path, POOLED), tmp_path / "out.onnx"
+    before = model.read_bytes()
+    assert main(["rewrite", str(model), "-o", str(out), "--report", str(tmp_path / report)]) == 2
+    assert "--report" in capsys.readouterr().err
+    assert model.read_bytes() == before
+    assert not out.exists()
+
+
 def test_an_unreadable_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file that is no model is exit 2, and nothing is written."""
     model = tmp_path / "model.onnx"

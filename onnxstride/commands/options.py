@@ -1,0 +1,39 @@
+"""Options that several commands take, spelled once."""
+
+import click
+
+color_option = click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="auto: on a terminal, unless NO_COLOR is set.",
+)
+format_option = click.option(
+    "--output-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    envvar="ONNXSTRIDE_OUTPUT_FORMAT",
+    show_envvar=True,
+)
+file_option = click.option(
+    "--output-file", metavar="FILE", help="Write the report here, not to the terminal."
+)
+shape_option = click.option(
+    "--input-shape",
+    "input_shapes",
+    metavar="NAME:1,3,224,224",
+    multiple=True,
+    help="Shape of a model input. Repeatable.",
+)
+dim_option = click.option(
+    "--dim", "dims", metavar="NAME=224", multiple=True, help="Size of a symbol. Repeatable."
+)
+rules_option = click.option(
+    "--rules",
+    "folders",
+    metavar="DIR",
+    multiple=True,
+    help="Load the rules in this folder too. Repeatable.",
+)
