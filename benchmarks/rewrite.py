@@ -35,7 +35,7 @@ from benchmarks.report import (
 
 BARE = Path(__file__).with_name("bare.py")
 NO_WEIGHTS = "rewrite, no weights"
-COPY, SYNCED = "cp", "cp, synced"
+COPY = "cp"
 VERIFIED = ("resnet50", "squeezenet")
 LATENCY = "latency"
 REWRITES = (
@@ -61,12 +61,6 @@ def copy(source: Path, target: Path) -> Command:
     return Command(["cp", str(source), str(target)], makes=[target])
 
 
-def copy_synced(source: Path, target: Path) -> Command:
-    """A copy that is on the disk when the command ends, as a rewritten model is."""
-    words = ["sh", "-c", 'cp "$0" "$1" && sync "$1"', str(source), str(target)]
-    return Command(words, makes=[target])
-
-
 def beyond(each: Round, name: str, start: str, time: Callable[[Run], float] = wall) -> float:
     """Seconds that one command takes beyond another."""
     return time(each[name]) - time(each[start])
@@ -85,12 +79,10 @@ def share(
     )
 
 
-def against_copies(name: str, limit: float | None = None) -> list[Figure]:
-    """The promise is held against the copy that is synced, as what is rewritten is, too."""
+def against_copy(name: str, limit: float | None = None) -> list[Figure]:
     return [
-        share(f"{name} beyond start-up / {SYNCED}", name, SYNCED, limit),
-        share(f"{name} beyond start-up / {SYNCED}, user+sys", name, SYNCED, time=cpu),
-        share(f"{name} beyond start-up / {COPY}", name, COPY),
+        share(f"{name} beyond start-up / {COPY}", name, COPY, limit),
+        share(f"{name} beyond start-up / {COPY}, user+sys", name, COPY, time=cpu),
         peak(name, 300),
     ]
 
@@ -101,9 +93,8 @@ def inline(folder: Path) -> Case:
         NO_WEIGHTS: rewrite(folder / "weightless.onnx", out / "weightless.onnx"),
         "rewrite": rewrite(model, out / "rewritten.onnx"),
         COPY: copy(model, out / "copied.onnx"),
-        SYNCED: copy_synced(model, out / "synced.onnx"),
     }
-    return Case("1 GB inline, one MaxPool, rewrite", commands, against_copies("rewrite", 1.5))
+    return Case("1 GB inline, one MaxPool, rewrite", commands, against_copy("rewrite", 1.5))
 
 
 def external(folder: Path) -> Case:
@@ -116,13 +107,12 @@ def external(folder: Path) -> Case:
         reference: rewrite(model, folder / "referring.onnx"),
         copied: beside,
         COPY: copy(data, out / "copied.data"),
-        SYNCED: copy_synced(data, out / "synced.data"),
     }
     figures = [
         ratio(f"{reference} / {NO_WEIGHTS}", reference, NO_WEIGHTS, 1.2),
         ratio(f"{reference} / {NO_WEIGHTS}, user+sys", reference, NO_WEIGHTS, time=cpu),
         peak(reference, 300),
-        *against_copies(copied),
+        *against_copy(copied),
     ]
     return Case("1 GB external, one MaxPool, rewrite", commands, figures)
 

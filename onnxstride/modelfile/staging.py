@@ -1,10 +1,14 @@
 """Files that appear together and complete, or not at all.
 
-Each file is written under a name of its own beside its final place, flushed to the disk, and
-renamed once all are complete, in the order they were begun. A rename replaces what it finds, be
-it a symbolic link, and follows nothing. Until the last file is renamed, any failure takes back
-what was done. Only a killed process leaves its temporary files behind (``.onnxstride-*.tmp``);
-under a final name stand complete files only.
+Each file is written under a name of its own beside its final place, flushed, and renamed once all
+are complete, in the order they were begun. A rename replaces what it finds, be it a symbolic link,
+and follows nothing. Until the last file is renamed, any failure takes back what was done. Only a
+killed process leaves its temporary files behind (``.onnxstride-*.tmp``); under a final name stand
+complete files only.
+
+A file that takes the place of another waits for the disk before it does: a power cut leaves the
+one or the other. A file in a place of its own is left to the system to write, as ``cp`` leaves it:
+there is nothing to lose, and waiting for the disk takes longer than all the rest.
 """
 
 import contextlib
@@ -41,10 +45,14 @@ class Permissions(NamedTuple):
 
 
 class Sink:
-    """A file that is written from start to end; small pieces are gathered into larger ones."""
+    """A file that is written from start to end; small pieces are gathered into larger ones.
 
-    def __init__(self, descriptor: int) -> None:
+    ``is_lasting`` says that it will be waited for until the disk has it.
+    """
+
+    def __init__(self, descriptor: int, *, is_lasting: bool) -> None:
         self.descriptor = descriptor
+        self.is_lasting = is_lasting
         self._gathered = bytearray()
 
     def put(self, data: bytes | memoryview) -> None:
@@ -73,6 +81,7 @@ class Staging:
     def __init__(self) -> None:
         self._renames: list[tuple[str, str]] = []
         self._folders: list[str] = []
+        self._lasting: set[str] = set()  # the folders of files that the disk is to have
         self._is_renaming = False
 
     def __enter__(self) -> Self:
@@ -98,14 +107,18 @@ class Staging:
         temporary = os.path.join(folder, f".onnxstride-{secrets.token_hex(8)}.tmp")
         self._make_folder(folder)
         self._renames.append((temporary, final))
+        is_lasting = os.path.lexists(final)
+        if is_lasting:
+            self._lasting.add(folder)
         descriptor = os.open(temporary, _CREATE_FLAGS, permissions.created)
         try:
-            sink = Sink(descriptor)
+            sink = Sink(descriptor, is_lasting=is_lasting)
             yield sink
             sink.flush()
             if permissions.final is not None and hasattr(os, "fchmod"):
                 os.fchmod(descriptor, permissions.final)
-            os.fsync(descriptor)
+            if is_lasting:
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
 
@@ -120,7 +133,7 @@ class Staging:
             if check is not None and temporary == self._renames[-1][0]:
                 check(temporary)
             os.replace(temporary, final)
-        for folder in {os.path.dirname(final) for _, final in self._renames}:
+        for folder in self._lasting:
             _flush_folder(folder)
 
     def _make_folder(self, folder: str) -> None:

@@ -149,7 +149,7 @@ def _stream_span(source: Source, span: Span, sink: Sink) -> None:
     """Bytes of the source; those of a file not through its map, which may lose them any time."""
     if isinstance(source, FileMap):
         sink.flush()
-        _copy_range(source.descriptor, sink.descriptor, span.start, span.stop)
+        _copy_range(source.descriptor, sink, span.start, span.stop)
         return
     for start in range(span.start, span.stop, CHUNK):
         sink.put(view(source, start, min(start + CHUNK, span.stop)))
@@ -189,7 +189,7 @@ def _copy_file(file: FileIO, location: str, destination: str, staging: Staging) 
     with staging.file(destination, Permissions(before.st_mode & 0o666)) as sink:
         for start, stop in _extents(source, before.st_size):
             os.lseek(sink.descriptor, start, os.SEEK_SET)
-            _copy_range(source, sink.descriptor, start, stop)
+            _copy_range(source, sink, start, stop)
         os.ftruncate(sink.descriptor, before.st_size)
     after = os.fstat(source)
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
@@ -250,8 +250,9 @@ def _extents(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
         position = stop
 
 
-def _copy_range(source: int, target: int, start: int, stop: int) -> None:
+def _copy_range(source: int, sink: Sink, start: int, stop: int) -> None:
     """Copies bytes of one file to where another is being written."""
+    target = sink.descriptor
     while start < stop:
         count = _copied_inside(source, target, start, min(stop - start, _AT_ONCE))
         if count == 0:  # at the end of the file, or on a file system that copies nothing
@@ -260,7 +261,8 @@ def _copy_range(source: int, target: int, start: int, stop: int) -> None:
         if count == 0:
             raise WriteError("a file was cut short while it was copied; open the model again")
         start += count
-        _send_to_disk(target, count)
+        if sink.is_lasting:
+            _send_to_disk(target, count)
 
 
 def _send_to_disk(target: int, count: int) -> None:

@@ -864,6 +864,8 @@ class TestFaults:
         self, folder: Path, call: str, number: int, advice: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A full disk, a folder that may not be written: one line, and all is as before."""
+        if call == "fsync":  # which only a file that replaces another waits for
+            (folder / "m.onnx").write_bytes(_ORIGINAL)
         model, before = _folder_with(folder.parent / "a", _large_model()), _tree(folder)
         with monkeypatch.context() as patch:
             patch.setattr(os, call, _failing(number), raising=False)
@@ -876,6 +878,8 @@ class TestFaults:
     @pytest.mark.parametrize("call", ["write", "fsync", "replace"])
     def test_an_interrupt(self, folder: Path, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """Ctrl-C leaves what was there before."""
+        if call == "fsync":
+            (folder / "m.onnx").write_bytes(_ORIGINAL)
         model, before = open_model(_large_model()), _tree(folder)
         with monkeypatch.context() as patch:
             patch.setattr(os, call, _interrupting)
@@ -887,6 +891,7 @@ class TestFaults:
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Once the model is in place it stays, and so does its data."""
+        (folder / "m.onnx").write_bytes(_ORIGINAL)  # only what replaces another is flushed then
         source = folder.parent / "a"
         model = _folder_with(source, _external_model("w.bin"), w_bin=_FLOATS)
         with monkeypatch.context() as patch:
@@ -924,10 +929,10 @@ class TestFaults:
             "import os, sys, time\n"
             "from onnxstride.modelfile import open_model\n"
             "from onnxstride.modelfile.writer import write_model\n"
-            "def stall(descriptor):\n"
+            "def stall(source, target):\n"
             "    print('here', flush=True)\n"
             "    time.sleep(60)\n"
-            "os.fsync = stall\n"
+            "os.replace = stall\n"
             "write_model(open_model(sys.argv[1]), sys.argv[2])\n"
         )
         source = folder.parent / "large.onnx"
@@ -954,13 +959,13 @@ class TestFaults:
         path, before = model.path, _tree(folder)
         if not is_late:
             _change(path, change)
-        real = os.fsync
+        real = os.close
 
-        def fsync(descriptor: int) -> None:
+        def close(descriptor: int) -> None:
             _change(path, change)
             real(descriptor)
 
-        monkeypatch.setattr(os, "fsync", fsync)
+        monkeypatch.setattr(os, "close", close)
         with pytest.raises(WriteError, match="has changed"):
             write_model(model, folder / "m.onnx")
         assert _tree(folder) == before
@@ -1108,14 +1113,14 @@ class TestPlace:
     ) -> None:
         """A link that appears during the writing is not followed either."""
         (tmp_path / "victim").write_bytes(_ORIGINAL)
-        real = os.fsync
+        real = os.close
 
-        def fsync(descriptor: int) -> None:
+        def close(descriptor: int) -> None:
             real(descriptor)
             if not (tmp_path / "out.onnx").exists():
                 (tmp_path / "out.onnx").symlink_to("victim")
 
-        monkeypatch.setattr(os, "fsync", fsync)
+        monkeypatch.setattr(os, "close", close)
         write_model(open_model(_large_model()), tmp_path / "out.onnx")
         assert _tree(tmp_path) == {"victim": _ORIGINAL, "out.onnx": _large_model()}
 
@@ -1154,10 +1159,13 @@ class TestPlace:
         with pytest.raises(WriteError, match="has to be writable"):
             write_model(open_model(_large_model()), tmp_path / "folder/out.onnx")
 
-    def test_the_disk_has_it_before_the_name_does(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize("replaces", [True, False])
+    def test_what_replaces_a_file_is_on_the_disk_before_it_does(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, replaces: bool
     ) -> None:
-        """The file is flushed complete, then renamed, then its folder is flushed."""
+        """Flushed complete, renamed, its folder flushed; a file in a new place is renamed."""
+        if replaces:
+            (tmp_path / "out.onnx").write_bytes(_ORIGINAL)
         events: list[tuple[str, int]] = []
         fsync, replace = os.fsync, os.replace
 
@@ -1167,13 +1175,15 @@ class TestPlace:
             fsync(descriptor)
 
         def rename(source: str, target: str) -> None:
-            events.append(("rename", 0))
+            events.append(("rename", os.stat(source).st_size))
             replace(source, target)
 
         monkeypatch.setattr(os, "fsync", flush)
         monkeypatch.setattr(os, "replace", rename)
         write_model(open_model(_large_model()), tmp_path / "out.onnx")
-        assert events == [("flush", len(_large_model())), ("rename", 0), ("flush", -1)]
+        renamed = ("rename", len(_large_model()))
+        flushed = ("flush", len(_large_model()))
+        assert events == ([flushed, renamed, ("flush", -1)] if replaces else [renamed])
 
 
 def test_reading_does_not_load_the_writer() -> None:
