@@ -20,7 +20,8 @@ array's: then B rows are taken at a time; where that axis is open, as many as ma
 with fewer samples than others are an error, but one sample is repeated.
 
 Values are converted where the type's kind stays the same, as from float64 to float32. Files are
-read as they are needed: only the rows of one feed are in memory.
+read as they are needed: only the rows of one feed are in memory, and not even those where they are
+large (see ``mapped``).
 """
 
 import importlib
@@ -39,6 +40,7 @@ from onnx import numpy_helper
 from ..debug import is_debugging
 from ..errors import UsageError
 from .inputs import Input
+from .mapped import LARGE, blocks, converted, room_for
 from .runtime import Array, dtype_of
 
 Feed = dict[str, Array]
@@ -126,10 +128,10 @@ def _fitting(array: Array, item: Input) -> Array:
         return array
     if array.dtype.kind in "OUSM" or not _is_same_kind(array.dtype, wanted):
         raise UsageError(f"input {item.name!r}: expected {wanted.name}, found {array.dtype.name}")
-    converted: Array = array.astype(wanted)
-    if wanted.kind in "iu" and not np.array_equal(converted, array):
+    values = converted(array, wanted)
+    if wanted.kind in "iu" and not all(map(np.array_equal, blocks(values), blocks(array))):
         raise UsageError(f"input {item.name!r}: values in {array.dtype.name} do not fit {wanted}")
-    return converted
+    return values
 
 
 def _is_same_kind(found: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
@@ -309,7 +311,8 @@ def _steps(array: Array, step: int) -> Iterator[Array]:
         yield np.array(array)
         return
     for start in range(0, max(len(array), 1), step):
-        yield np.array(array[start : start + step])
+        rows = array[start : start + step]
+        yield rows if rows.nbytes >= LARGE else np.array(rows)
 
 
 def _of_member(archive: zipfile.ZipFile, name: str) -> _Rows:
@@ -328,11 +331,11 @@ def _of_member(archive: zipfile.ZipFile, name: str) -> _Rows:
 def _unpacked(archive: zipfile.ZipFile, name: str, step: int) -> Iterator[Array]:
     with archive.open(name) as member:
         shape, _, dtype = _header(member)
-        size = dtype.itemsize * int(np.prod(shape[1:], dtype=np.int64))
         for start in range(0, max(shape[0], 1), step):
-            count = min(step, shape[0] - start)
-            data = member.read(count * size)
-            yield np.frombuffer(data, dtype).reshape(count, *shape[1:])
+            rows = room_for((min(step, shape[0] - start), *shape[1:]), dtype)
+            for block in blocks(rows):
+                block[...] = np.frombuffer(member.read(block.nbytes), dtype)
+            yield rows
 
 
 def _header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

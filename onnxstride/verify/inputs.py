@@ -28,12 +28,13 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from ..errors import UsageError
+from .mapped import blocks, converted, room_for
 from .runtime import Array, dtype_of
 
 _BORDER, _CORNER, _IMPULSE = 4.0, 8.0, 16.0
 _INDEX_LIMIT = 8
 _WHOLE_RANGE = {"uint8": (0, 256), "int8": (-128, 128)}
-_LARGEST_FEED = 4 << 30
+_LARGEST_FEED = 64 << 30
 """Bytes; a model that declares more at its sizes wants other sizes, or is hostile."""
 
 _KINDS_OF_TYPE = {
@@ -96,12 +97,17 @@ def make_feed(
     """One feed: the same for the same arguments. Inputs in ``non_negative`` get magnitudes only.
 
     Raises:
-        UsageError: it would not fit in memory, or an input cannot be made up.
+        UsageError: it would not fit on the disk, or an input cannot be made up.
     """
     shapes = {item.name: shape_of(item, sizes) for item in inputs}
     _refuse_giants(inputs, shapes)
-    feed = {item.name: _values(item, shapes[item.name], seed, kind) for item in inputs}
-    return feed | {name: np.abs(feed[name]) for name in non_negative if name in feed}
+    try:
+        feed = {item.name: _values(item, shapes[item.name], seed, kind) for item in inputs}
+    except OSError as error:
+        raise UsageError(f"no feed can be made up: {error}; give a smaller one with --input-shape") from error
+    for name in set(non_negative) & set(feed):
+        np.abs(feed[name], out=feed[name])
+    return feed
 
 
 def _refuse_giants(inputs: Sequence[Input], shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -154,7 +160,7 @@ def _values(item: Input, shape: tuple[int, ...], seed: int, kind: Kind) -> Array
 
 
 def _floats(random: np.random.Generator, shape: tuple[int, ...], dtype: str, kind: Kind) -> Array:
-    values = np.zeros(shape, np.float32)
+    values = room_for(shape, np.dtype(np.float32))
     if kind is not Kind.SPARSE:
         random.standard_normal(out=values, dtype=np.float32)
     _strengthen_borders(random, values, kind)
@@ -164,7 +170,7 @@ def _floats(random: np.random.Generator, shape: tuple[int, ...], dtype: str, kin
         values += np.float32(0.1)
         np.negative(values, out=values)
     stored = dtype_of("float" if dtype == "float32" else dtype)
-    return values if stored == values.dtype else values.astype(stored)
+    return values if stored == values.dtype else converted(values, stored)
 
 
 def _strengthen_borders(random: np.random.Generator, values: NDArray[Any], kind: Kind) -> None:
@@ -195,12 +201,20 @@ def _signs(random: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.fl
 
 
 def _integers(random: np.random.Generator, shape: tuple[int, ...], dtype: str, _: Kind) -> Array:
-    low, high = _WHOLE_RANGE.get(dtype, (0, _INDEX_LIMIT))
-    return random.integers(low, high, size=shape).astype(dtype)
+    return _whole(random, shape, dtype, *_WHOLE_RANGE.get(dtype, (0, _INDEX_LIMIT)))
 
 
 def _booleans(random: np.random.Generator, shape: tuple[int, ...], dtype: str, _: Kind) -> Array:
-    return random.integers(2, size=shape).astype(dtype)
+    return _whole(random, shape, dtype, 0, 2)
+
+
+def _whole(
+    random: np.random.Generator, shape: tuple[int, ...], dtype: str, low: int, high: int
+) -> Array:
+    values = room_for(shape, np.dtype(dtype))
+    for block in blocks(values):
+        block[...] = random.integers(low, high, size=block.size)
+    return values
 
 
 _Maker = Callable[[np.random.Generator, tuple[int, ...], str, Kind], Array]

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from ..errors import Crashed, OnnxstrideError, Refused, RuntimeUnavailable, TimedOut
 from . import child
+from .mapped import place_of
 
 Array = NDArray[Any]
 Feeds = Mapping[str, Array]
@@ -313,7 +314,8 @@ def _packed(name: str, array: Array) -> child.Packed:
     if array.dtype.kind in "OUS":
         return child.Packed(name, child.STRING, array.shape, [_text(item) for item in array.flat])
     kind = _TYPES.get(array.dtype.name, array.dtype.name)
-    return child.Packed(name, kind, array.shape, child.bytes_of(array))
+    data = place_of(array) or child.bytes_of(array)
+    return child.Packed(name, kind, array.shape, data)
 
 
 def _text(item: object) -> str:
@@ -325,6 +327,7 @@ def _unpacked(item: child.Packed) -> Array:
         strings = np.empty(len(item.data), dtype=object)
         strings[:] = item.data
         return strings.reshape(item.shape)
+    assert isinstance(item.data, memoryview)  # the child answers with values, not with files
     return np.frombuffer(item.data, dtype_of(item.type)).reshape(item.shape)
 
 

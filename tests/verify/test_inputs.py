@@ -116,7 +116,7 @@ class TestFeeds:
         "item",
         [
             pytest.param(Input("x", "float32", (2**62, 2)), id="absurd"),
-            pytest.param(Input("x", "float32", (2**17, 2**17)), id="too big"),
+            pytest.param(Input("x", "float32", (2**20, 2**20)), id="too big"),
             pytest.param(Input("x", "string", (1,), "strings"), id="no values"),
         ],
     )
