@@ -38,6 +38,13 @@ class Options:
             the rewrite choose by whether there is data.
         activation: a ReLU after the new convolution, as in All-CNN.
         blur: number of taps of a blur filter along each axis.
+        kernel: number of taps, along each axis, of a convolution behind a Resize; None lets the
+            rewrite choose.
+        mode: ``nearest`` or ``linear``, how a new Resize interpolates.
+        smooth: ``binomial`` ([1, 2, 1]) or ``box`` (over every upsampling period), for
+            smooth-output.
+        opset: version of the ONNX operator set that the model may be raised to; None keeps its
+            own.
     """
 
     form: str = "additive"
@@ -45,3 +52,7 @@ class Options:
     init: str | None = None
     activation: bool = False
     blur: int = 3
+    kernel: int | None = None
+    mode: str = "nearest"
+    smooth: str = "binomial"
+    opset: int | None = None

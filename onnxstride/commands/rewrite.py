@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,7 @@ from ..errors import OnnxstrideError, UsageError
 from ..output import refuse_overwriting, write_file, write_stdout
 from ..rule import Safety
 from ..screen import in_color, width
+from .new_layers import new_layer_options
 from .options import color_option, rules_option
 
 if TYPE_CHECKING:
@@ -51,29 +52,7 @@ _CHANGED, _FAILED = 1, 2
     show_default=True,
     help="The most a rewrite may change. A rewrite named with --use is allowed what it needs.",
 )
-@click.option(
-    "--form",
-    type=click.Choice(["additive", "slice-max"]),
-    default="additive",
-    show_default=True,
-    help="maxpool-to-exact-conv: convolutions with parameters, or bit-exact slices.",
-)
-@click.option(
-    "--conv", type=click.Choice(["full", "depthwise"]), help="New convolutions mix channels or not."
-)
-@click.option(
-    "--init",
-    type=click.Choice(["exact", "mean", "fit"]),
-    help="Weights of new convolutions: a corrected average, or fitted on --data.",
-)
-@click.option("--relu", is_flag=True, help="maxpool-to-conv: a ReLU after it, as in All-CNN.")
-@click.option(
-    "--blur",
-    type=click.IntRange(2, 9),
-    default=3,
-    show_default=True,
-    help="maxpool-to-blurpool: taps of the filter along each axis.",
-)
+@new_layer_options
 @click.option(
     "--data",
     metavar="DATA",
@@ -115,11 +94,6 @@ def rewrite(
     use: tuple[str, ...],
     nodes: str,
     allow: str,
-    form: str,
-    conv: str | None,
-    init: str | None,
-    relu: bool,
-    blur: int,
     data: str | None,
     no_verify: bool,
     min_snr: float | None,
@@ -132,6 +106,7 @@ def rewrite(
     why: bool,
     color: str,
     folders: tuple[str, ...],
+    **new_layers: Any,
 ) -> int:
     """Mend the model MODEL and write the result to OUT.
 
@@ -152,8 +127,8 @@ def rewrite(
     options = VerifyOptions(
         data=data, min_snr=min_snr, rtol=rtol, atol=atol, timeout=timeout or None
     )
-    chosen = Options(form=form, conv=conv, init=init, activation=relu, blur=blur)
-    if init == "fit" and data is None:
+    chosen = Options(**new_layers)
+    if chosen.init == "fit" and data is None:
         raise UsageError("--init fit needs --data, samples to fit on")
     if bench and output is None:
         raise UsageError("--bench runs the model and its rewrite, two files; name one with -o OUT")
