@@ -3,6 +3,10 @@
 Modules: ``axis`` (one axis, sizes), ``phases`` (taps per phase of the stride), ``borders``
 (what the last window leaves over), ``ripple`` (what the weights do; needs numpy and is
 imported where it is used).
+
+Sizes of whole networks: ``quasi_affine`` (the size function of one operator, and how it repeats),
+``terms`` and ``term_values`` (sizes computed from sizes), ``size_program`` (what is required of
+them), ``deciding``, ``admissible`` and ``ties`` (the sizes that meet it), ``size_sets``.
 """
 
 from .axis import (

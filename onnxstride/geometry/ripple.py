@@ -7,24 +7,40 @@ reach phase r. The isotropic ripple
     rho = sqrt(sum_{ci,co} mean_r (G_r - Gbar)^2) / sqrt(sum_{ci,co} Gbar^2),   Gbar = mean_r G_r
 
 is the RMS of the periodic pattern over the RMS of the constant it rides on, for a random
-constant input; in decibels 20 log10(rho). All-ones kernel 3 at stride 2 gives -6.3 dB in 2-D,
-zero-mean random weights +4.8 dB, an interpolation kernel minus infinity.
+constant input; in decibels 20 log10(rho). The ripple along one axis is that of the gains
+averaged over the phases of all other axes: the pattern that is left when the output is averaged
+across. All-ones kernel 3 at stride 2 gives -6.3 dB in 2-D, -9.5 dB along each axis; zero-mean
+random weights sqrt(prod(s) - 1), +4.8 dB for 2x2; an interpolation kernel minus infinity. For a
+separable kernel 1 + rho^2 is the product of that of its axes.
 
 Source: the condition of equal polyphase gains is that of Sugawara, Shiota, Kiya, "Super-
 resolution using convolutional neural networks without any checkerboard artifacts", ICIP 2018.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import product
-from math import inf, isfinite, log10, nan, prod, sqrt
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from fractions import Fraction
+from math import gcd, inf, isfinite, log10, nan, prod, sqrt
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .axis import Axis
 
-_CHUNK_ELEMENTS = 1 << 20
+INTERPOLATES_BELOW_DB = -40.0
+"""Weights with less ripple than this, a hundredth of the constant, interpolate."""
+
+VISIBLE_ABOVE_DB = -20.0
+"""A ripple over a tenth of the constant shows, unless something behind it blends it."""
+
+_CHUNK_ELEMENTS = 1 << 18
+
+
+class Ripple(NamedTuple):
+    """Ripple in dB: of the whole pattern, and along each axis."""
+
+    total: float
+    per_axis: tuple[float, ...]
 
 
 def phase_gains(weight: NDArray[Any], axes: Sequence[Axis]) -> NDArray[np.float64]:
@@ -43,35 +59,116 @@ def phase_gains(weight: NDArray[Any], axes: Sequence[Axis]) -> NDArray[np.float6
     Raises:
         ValueError: the spatial shape of ``weight`` is not the kernel of ``axes``.
     """
-    reached = list(_reached_gains(weight, axes))
-    phases = product(*(_taps_by_phase(axis) for axis in axes))
+    reached = _reached_gains(weight, axes)
     strides = tuple(axis.stride for axis in axes)
-    gains = np.zeros((prod(strides), *weight.shape[:2]))
-    for phase, gain in zip(phases, reached, strict=True):
-        gains[_flat_phase(phase, strides)] = gain
-    return gains
+    gains = np.zeros((*strides, *weight.shape[:2]))
+    gains[np.ix_(*(sorted(_taps_by_phase(axis)) for axis in axes))] = reached
+    return gains.reshape(-1, *weight.shape[:2])
 
 
 def ripple_db(weight: NDArray[Any], axes: Sequence[Axis]) -> float:
-    """Isotropic ripple of a transposed convolution in dB; -inf when perfectly even.
+    """Isotropic ripple of a transposed convolution in dB; see :func:`transposed_ripple`."""
+    return transposed_ripple(weight, axes).total
+
+
+def transposed_ripple(
+    weight: NDArray[Any], axes: Sequence[Axis], alone: Collection[int] = ()
+) -> Ripple:
+    """Ripple of a transposed convolution; -inf when perfectly even.
 
     Shapes as in :func:`phase_gains`. +inf when the gains cancel in the mean, nan when the
-    weights hold nan or infinity. Works through the input channels in slices of about a
-    million elements, so the weights may be a view of a file larger than memory, and over
-    the reached phases only, so no stride is too large.
+    weights hold nan or infinity. Works through the input channels in slices of about 2^18
+    elements, so the weights may be a view of a file larger than memory, and over the reached
+    phases only, so no stride is too large.
+
+    Args:
+        weight: as in :func:`phase_gains`.
+        axes: one Axis per spatial axis.
+        alone: axes with a single input position. Nothing repeats along them: each tap writes a
+            line of its own, as another output channel would, and the ripple along them is -inf.
     """
-    phases = prod(axis.stride for axis in axes)
-    ripple = constant = 0.0
+    pattern = Pattern([axis.stride for i, axis in enumerate(axes) if i not in alone])
+    taps = [Axis(axis.kernel, axis.kernel) if i in alone else axis for i, axis in enumerate(axes)]
     for part in _channel_slices(weight):
-        gains = np.stack(list(_reached_gains(part, axes)))
+        gains = _reached_gains(part, taps)
+        pattern.add(np.moveaxis(gains, sorted(alone), range(-2 - len(alone), -2)))
+    total, along = pattern.ripple()
+    found = iter(along)
+    return Ripple(total, tuple(-inf if i in alone else next(found) for i in range(len(axes))))
+
+
+class Pattern:
+    """Gains by phase, added up part by part into the ripple."""
+
+    def __init__(self, strides: Sequence[int]) -> None:
+        self._whole = _Power(prod(strides))
+        self._each = [_Power(stride) for stride in strides]
+
+    def add(self, gains: NDArray[np.float64]) -> None:
+        """Add the gains of some channels: the reached phases of each axis, then channels.
+
+        A phase that is left out has gain 0.
+        """
+        rank = len(self._each)
         with np.errstate(invalid="ignore", over="ignore"):
-            mean = gains.sum(axis=0) / float(phases)
-            power = float(np.square(mean).sum())
-            ripple += float(np.square(gains - mean).sum()) / phases
+            self._whole.add(gains.reshape(-1, *gains.shape[rank:]))
+            for i, power in enumerate(self._each):
+                power.add(gains.sum(axis=tuple(j for j in range(rank) if j != i)))
+
+    def ripple(self) -> Ripple:
+        return Ripple(self._whole.decibels(), tuple(power.decibels() for power in self._each))
+
+
+class _Power:
+    """Power of a pattern, and of the constant it rides on."""
+
+    def __init__(self, phases: int) -> None:
+        self._phases = phases
+        self._ripple = self._constant = 0.0
+
+    def add(self, gains: NDArray[np.float64]) -> None:
+        mean = gains.sum(axis=0) / float(self._phases)
+        power = float(np.square(mean).sum())
+        self._ripple += float(np.square(gains - mean).sum()) / self._phases
         # A phase without taps has gain 0: it is off the mean by the mean itself.
-        ripple += power * ((phases - len(gains)) / phases)
-        constant += power
-    return _decibels(ripple, constant)
+        self._ripple += power * ((self._phases - len(gains)) / self._phases)
+        self._constant += power
+
+    def decibels(self) -> float:
+        if not (isfinite(self._ripple) and isfinite(self._constant)):
+            return nan
+        # Gains of equal phases can differ by rounding of the weights themselves (float32
+        # thirds): anything under 1e-12 of the power, -120 dB, is that.
+        if self._ripple <= 1e-12 * self._constant:
+            return -inf
+        if self._constant == 0:
+            return inf
+        return 20 * log10(sqrt(self._ripple / self._constant))
+
+
+def random_ripple_db(strides: Iterable[int]) -> float:
+    """Ripple expected of zero-mean random weights, sqrt(prod(s) - 1), whatever the kernel."""
+    return _decibels(Fraction(prod(strides) - 1))
+
+
+def overlap_ripple_db(axes: Iterable[Axis]) -> float:
+    """Ripple of all-ones weights, which is that of the overlap alone; -inf where it is even.
+
+    A cycle of s / g phases is reached, g = gcd(d, s), by floor(k g / s) taps or one more.
+    """
+    return _decibels(prod((1 + _overlap_power(axis) for axis in axes), start=Fraction(1)) - 1)
+
+
+def _overlap_power(axis: Axis) -> Fraction:
+    """Mean square of the taps per phase, off their mean, over the square of the mean."""
+    cycle = axis.stride // gcd(axis.dilation, axis.stride)
+    fewer, more = divmod(axis.kernel, cycle)
+    squares = (cycle - more) * fewer**2 + more * (fewer + 1) ** 2
+    return Fraction(squares * axis.stride, axis.kernel**2) - 1
+
+
+def _decibels(power: Fraction) -> float:
+    return 10 * log10(power) if power else -inf
 
 
 def _channel_slices(weight: NDArray[Any]) -> Iterator[NDArray[Any]]:
@@ -81,16 +178,19 @@ def _channel_slices(weight: NDArray[Any]) -> Iterator[NDArray[Any]]:
         yield weight[first : first + step]
 
 
-def _reached_gains(weight: NDArray[Any], axes: Sequence[Axis]) -> Iterator[NDArray[np.float64]]:
-    """Gain (C_in, C_out / group) of each phase that taps reach, in the order of the phases."""
+def _reached_gains(weight: NDArray[Any], axes: Sequence[Axis]) -> NDArray[np.float64]:
+    """Gains of the phases that taps reach, in their order: per axis, then (C_in, C_out / group)."""
     kernel = tuple(axis.kernel for axis in axes)
     if weight.shape[2:] != kernel:
         raise ValueError(f"expected weights with kernel {kernel}, found shape {weight.shape}")
-    for taps in product(*(_taps_by_phase(axis).values() for axis in axes)):
-        chosen: tuple[Any, ...] = (slice(None), slice(None), *np.ix_(*taps))
-        with np.errstate(invalid="ignore", over="ignore"):
-            gain = weight[chosen].sum(axis=tuple(range(2, weight.ndim)), dtype=np.float64)
-        yield gain
+    gains = np.moveaxis(weight.astype(np.float64), (0, 1), (-2, -1))
+    with np.errstate(invalid="ignore", over="ignore"):
+        for i, axis in enumerate(axes):
+            groups = sorted(_taps_by_phase(axis).items())
+            order = [tap for _, taps in groups for tap in taps]
+            starts = np.cumsum([0] + [len(taps) for _, taps in groups[:-1]])
+            gains = np.add.reduceat(gains.take(order, axis=i), starts, axis=i)
+    return gains
 
 
 def _taps_by_phase(axis: Axis) -> dict[int, list[int]]:
@@ -99,22 +199,3 @@ def _taps_by_phase(axis: Axis) -> dict[int, list[int]]:
     for tap in range(axis.kernel):
         taps.setdefault(tap * axis.dilation % axis.stride, []).append(tap)
     return taps
-
-
-def _flat_phase(phase: Sequence[int], strides: Sequence[int]) -> int:
-    flat = 0
-    for index, stride in zip(phase, strides, strict=True):
-        flat = flat * stride + index
-    return flat
-
-
-def _decibels(ripple: float, constant: float) -> float:
-    if not (isfinite(ripple) and isfinite(constant)):
-        return nan
-    # Gains of equal phases can differ by rounding of the weights themselves (float32 thirds):
-    # anything under 1e-12 of the power, -120 dB, is that.
-    if ripple <= 1e-12 * constant:
-        return -inf
-    if constant == 0:
-        return inf
-    return 20 * log10(sqrt(ripple / constant))

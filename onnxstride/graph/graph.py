@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidGraph, ModelError
@@ -12,7 +12,10 @@ from .attributes import Unknown
 from .bindings import Bindings, bind
 from .build import Scopes
 from .constants import Constants
-from .layers import Layer
+from .layers import Layer, Merge
+from .merges import merges
+from .pausing import collector_paused
+from .products import Size, elements
 from .recognise import recognise
 from .scope import DEFAULT_DOMAIN, Node, Scope
 
@@ -30,8 +33,10 @@ class Graph:
         main: the main graph's scope; ``scopes`` holds it and all others.
         layers: the layers that change resolution, in the order of the file.
         faults: parts of the model that cannot be read; the rest is in ``layers`` all the same.
-        skips: nodes whose geometry the model does not say, each with what is missing.
         bound: the caller's bindings that apply to this model.
+        calls: nodes that call a local function.
+        analyses: what has been found out about the graph as a whole, by type, so that it is
+            found out once.
     """
 
     def __init__(self, model: ModelFile, bindings: Bindings) -> None:
@@ -45,14 +50,14 @@ class Graph:
         self._constants = Constants(model)
         faults = [*scopes.faults, *_tensor_faults(model, self.scopes)]
         layers: list[Layer] = []
-        skips: list[tuple[NodeRef, str]] = []
+        skips: dict[Node, str] = {}
         for node in self.nodes():
             if node in scopes.calls:
                 continue  # a function of the model's own, whatever its name
             try:
                 layer = recognise(node, self._constants)
             except Unknown as unknown:
-                skips.append((node.ref, str(unknown)))
+                skips[node] = str(unknown)
             except ModelError as fault:
                 faults.append(fault)
             else:
@@ -60,12 +65,28 @@ class Graph:
                     layers.append(layer)
         self.layers = tuple(layers)
         self._layer_of = {layer.node: layer for layer in layers}
-        self.skips = tuple(skips)
+        self._skips = skips
+        self.calls = scopes.calls
+        self.analyses: dict[type, Any] = {}
         self.faults = tuple({str(fault): fault for fault in faults}.values())
 
     def nodes(self) -> list[Node]:
         """Every node of every scope."""
         return [node for scope in self.scopes for node in scope.nodes]
+
+    @cached_property
+    def merges(self) -> tuple[Merge, ...]:
+        """Where two or more maps meet, in the order of the file."""
+        return merges(self.scopes)
+
+    @property
+    def skips(self) -> tuple[tuple[NodeRef, str], ...]:
+        """Nodes whose geometry the model does not say, each with what is missing."""
+        return tuple((node.ref, reason) for node, reason in self._skips.items())
+
+    def reason_for_skip(self, node: Node) -> str:
+        """Why the geometry of a node is unknown; empty when the node is not among the skips."""
+        return self._skips.get(node, "")
 
     def layer_of(self, node: Node) -> Layer | None:
         """The layer a node amounts to; None when it is none, or could not be read."""
@@ -80,6 +101,10 @@ class Graph:
             return self._constants.value(node.scope, name)
         except ModelError:
             return None
+
+    def sizes_held(self, node: Node, name: str) -> list[Size] | None:
+        """Sizes that a tensor ``node`` reads is made of; None when they cannot be followed back."""
+        return elements(node.scope, name, self._constants)
 
     def release(self) -> None:
         """Give back the memory that constants were looked into with; arrays stay good."""
@@ -105,15 +130,8 @@ def read_graph(model: ModelFile, bindings: Bindings | None = None) -> Graph:
     """
     if not model.proto.graph.node:
         raise InvalidGraph("the graph has no node: there is nothing to judge")
-    # A large graph makes many objects and no garbage: the collector would go through all of them
-    # again and again, for a third of the time.
-    collects = gc.isenabled()
-    gc.disable()
-    try:
+    with collector_paused():
         return Graph(model, bindings or Bindings())
-    finally:
-        if collects:
-            gc.enable()
 
 
 def _tensor_faults(model: ModelFile, scopes: tuple[Scope, ...]) -> list[ModelError]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from ..geometry import Axis
 from ..rule import NodeRef
@@ -164,7 +165,8 @@ class Resize(Layer):
     """Interpolation, Upsample included.
 
     ``scales`` holds output over input size along each axis, None where it is not known;
-    ``coordinates`` is the coordinate transformation in force, implicit ones named too.
+    ``coordinates`` is the coordinate transformation in force, implicit ones named too, and
+    ``along`` the dimension of the tensor that each axis is, counted as the node counts it.
     """
 
     scales: tuple[float | None, ...]
@@ -172,6 +174,7 @@ class Resize(Layer):
     coordinates: str
     nearest_mode: str
     antialias: bool
+    along: tuple[int, ...]
 
     @property
     def is_legacy(self) -> bool:
@@ -181,12 +184,60 @@ class Resize(Layer):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shuffle(Layer):
-    """DepthToSpace or SpaceToDepth, ``mode`` DCR or CRD."""
+    """A pixel shuffle: ``op`` DepthToSpace or SpaceToDepth, ``mode`` DCR or CRD.
 
-    block: int
+    ``blocks`` holds one block per spatial axis. Spelled as Reshape, Transpose and Reshape,
+    ``node`` is the last of the three and ``input`` what the first one reads.
+    """
+
+    blocks: tuple[int, ...]
     mode: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StridedSlice(Window):
     """A Slice that steps over positions of a feature map: a window of one tap."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Merge(Layer):
+    """Maps that meet element by element, as in Add, or side by side, as in Concat.
+
+    ``inputs`` names the maps, two or more; constants are no maps. ``input`` and ``dims`` are
+    those of the first.
+    """
+
+    inputs: tuple[str, ...]
+
+
+VISIBLE_SHARE = 1 / 255
+"""The smallest step of an 8-bit image, as a share of its range."""
+
+
+class Reply(NamedTuple):
+    """What an output repeats in reply to one constant image, or to several latent vectors.
+
+    ``rms`` and ``peak_to_peak`` are in output units; ``least`` is ``rms`` less what may be chance.
+    """
+
+    stimulus: str
+    rms: float
+    least: float
+    peak_to_peak: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Response(Layer):
+    """An output of the model as a run of it was measured; ``node`` makes it, ``dims`` are its own.
+
+    ``period`` is what it was folded by, ``span`` the output's range from lowest to highest,
+    ``is_free`` whether what was measured is free of the border. ``problem`` says why nothing was
+    measured, in which case there are no replies.
+    """
+
+    output: str
+    period: tuple[int, ...]
+    span: float
+    is_free: bool
+    replies: tuple[Reply, ...]
+    problem: str

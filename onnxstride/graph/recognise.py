@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import resizes, windows
+from . import resizes, shuffles, windows
 from .attributes import Unknown, invalid
 from .constants import Constants
 from .dimensions import show, spatial_dims
 from .layers import GlobalPool, Layer
-from .scope import Node
+from .scope import DEFAULT_DOMAIN, Node
 from .spellings import SPELLINGS, Spelling, channels_last
 
 
@@ -23,7 +23,8 @@ def recognise(node: Node, constants: Constants) -> Layer | None:
     """
     spelling = SPELLINGS.get((node.domain, node.op_type))
     if spelling is None:
-        return None
+        ends_chain = (node.domain, node.op_type) == (DEFAULT_DOMAIN, "Reshape")
+        return shuffles.spelled_out(node, constants) if ends_chain else None
     if not node.input(0):
         raise invalid(node, "has no input")
     if spelling.op in ("Resize", "Upsample"):
@@ -49,6 +50,6 @@ _READ: dict[str, Callable[[Node, Spelling], Layer]] = {
     "MaxPool": windows.max_pool,
     "AveragePool": windows.average_pool,
     "LpPool": windows.lp_pool,
-    "DepthToSpace": resizes.shuffle,
-    "SpaceToDepth": resizes.shuffle,
+    "DepthToSpace": shuffles.shuffle,
+    "SpaceToDepth": shuffles.shuffle,
 }

@@ -1,4 +1,4 @@
-"""Resize and Upsample of every opset, the pixel shuffles, and slices with a step."""
+"""Resize and Upsample of every opset, and slices with a step."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import TypeAlias
 from ..geometry import Axis
 from .attributes import Unknown, integer, integers, invalid, number, numbers, text
 from .constants import Constants
-from .dimensions import positive, show, spatial_dims
-from .layers import AutoPad, Resize, Shuffle, StridedSlice
+from .layers import AutoPad, Resize, StridedSlice
 from .scope import Dim, Node, Shape
 from .spellings import Spelling
 
@@ -28,7 +27,9 @@ def resize(node: Node, spelling: Spelling, constants: Constants) -> Resize:
     rank = len(scales) if scales is not None else len(shape or ())
     if shape is not None and len(shape) != rank:
         raise invalid(node, f"{rank} scales for an input of rank {len(shape)}")
-    spatial = _resized_axes(rank, scales)
+    # Without a shape the scales may be those of the axes attribute alone.
+    stated = _axes(node, "axes", None) if shape is None and not legacy else None
+    spatial = _resized_axes(rank, scales) if stated is None else range(rank)
     known: Shape = shape or (None,) * rank
     return Resize(
         node,
@@ -40,6 +41,7 @@ def resize(node: Node, spelling: Spelling, constants: Constants) -> Resize:
         "asymmetric" if legacy else text(node, "coordinate_transformation_mode", "half_pixel"),
         "floor" if legacy else text(node, "nearest_mode", "round_prefer_floor"),
         integer(node, "antialias", 0) == 1,
+        tuple(spatial if stated is None else stated),
     )
 
 
@@ -182,27 +184,6 @@ def _few(
             f"and type {value.dtype}",
         )
     return tuple(value.reshape(-1).tolist())
-
-
-def shuffle(node: Node, spelling: Spelling) -> Shuffle:
-    if "blocksize" not in node.attributes:
-        raise invalid(node, "blocksize is required, and missing")
-    block = positive(node, "blocksize", 0)
-    dims = spatial_dims(node, channels_last=False, rank=2)
-    channels = (node.scope.shape(node.input(0)) or (None, None))[1]
-    must_divide = dims if spelling.op == "SpaceToDepth" else (channels,)
-    factor = block if spelling.op == "SpaceToDepth" else block * block
-    if any(isinstance(size, int) and size % factor for size in must_divide):
-        what = "sizes" if spelling.op == "SpaceToDepth" else "channels"
-        raise invalid(
-            node,
-            f"blocksize {block} does not fit the input: {what} {show(must_divide)} should be "
-            f"divisible by {factor}",
-        )
-    mode = text(node, "mode", "DCR")
-    if mode not in ("DCR", "CRD"):
-        raise invalid(node, f"mode {mode!r} is neither DCR nor CRD")
-    return Shuffle(node, spelling.op, node.input(0), dims, block, mode)
 
 
 def strided_slice(node: Node, constants: Constants) -> StridedSlice | None:

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from onnxstride.geometry import Axis, ripple
-from onnxstride.geometry.ripple import phase_gains, ripple_db
+from onnxstride.geometry.ripple import (
+    overlap_ripple_db,
+    phase_gains,
+    random_ripple_db,
+    ripple_db,
+    transposed_ripple,
+)
 
 from .comparing import differ
 from .strategies import law
@@ -145,6 +151,26 @@ class TestReferenceFigures:
         assert expected == pytest.approx(figure, abs=0.06)
         assert ripple_db(weight, axes) == pytest.approx(expected, abs=0.25)
 
+    @pytest.mark.parametrize(
+        ("strides", "figure"), [((2, 2), 4.8), ((3, 3), 9.0), ((4, 4), 11.8), ((2,), 0.0)]
+    )
+    def test_random_weights_are_predicted(self, strides: tuple[int, ...], figure: float) -> None:
+        """sqrt(prod(s) - 1); a layer without a stride has nothing to ripple."""
+        assert random_ripple_db(strides) == pytest.approx(figure, abs=0.06)
+        assert random_ripple_db((1, 1)) == -inf
+
+    @pytest.mark.parametrize("kernel", range(1, 10))
+    @pytest.mark.parametrize("stride", range(1, 7))
+    @pytest.mark.parametrize("dilation", [1, 2, 3])
+    def test_all_ones_are_predicted(self, kernel: int, stride: int, dilation: int) -> None:
+        """From the overlap alone, holes included, in one dimension and two."""
+        axis = Axis(kernel, stride, dilation)
+        line, plane = np.ones((1, 1, kernel)), np.ones((1, 1, kernel, 3))
+        expected = ripple_db(line, [axis])
+        assert overlap_ripple_db([axis]) == pytest.approx(expected, abs=1e-9)
+        expected = ripple_db(plane, [axis, Axis(3, 2)])
+        assert overlap_ripple_db([axis, Axis(3, 2)]) == pytest.approx(expected, abs=1e-9)
+
 
 @st.composite
 def kernels(draw: st.DrawFn, *, most_taps: int = 6) -> tuple[Floats, Axis]:
@@ -239,6 +265,85 @@ class TestRipple:
         """Phases without taps are counted, not built."""
         alone = ripple_db(np.ones((1, 1, 3, 3)), [Axis(3, 2**40)] * 2)
         assert alone == pytest.approx(20 * log10(sqrt(2.0**80 / 9)), abs=1e-6)
+
+
+def ripple_along(gains: Floats, strides: Sequence[int], i: int) -> float:
+    """The ripple that is left when the pattern is averaged over all axes but one."""
+    apart = gains.reshape(*strides, *gains.shape[1:])
+    others = tuple(j for j in range(len(strides)) if j != i)
+    return ripple_of_gains(apart.mean(axis=others))
+
+
+class TestPerAxis:
+    """Ripple along each axis."""
+
+    @pytest.mark.parametrize("axes", SHAPES)
+    def test_is_its_definition(self, axes: list[Axis]) -> None:
+        """The gains averaged over the phases of all other axes, holes counted."""
+        weight = weights(axes, seed=5)
+        gains, strides = summed_taps(weight, axes), [axis.stride for axis in axes]
+        for i, figure in enumerate(transposed_ripple(weight, axes).per_axis):
+            if strides[i] == 1:
+                assert figure == -inf
+            else:
+                assert figure == pytest.approx(ripple_along(gains, strides, i), abs=1e-9)
+
+    def test_the_definition_finds_faults(self) -> None:
+        """The same comparison accuses axes that changed places, and the whole for a part."""
+        axes = [Axis(2, 3), Axis(5, 2, 2)]
+        weight = weights(axes, seed=5)
+        gains = summed_taps(weight, axes)
+        along = [ripple_along(gains, (3, 2), i) for i in (0, 1)]
+        total, per_axis = transposed_ripple(weight, axes)
+        assert per_axis == pytest.approx(along, abs=1e-9)
+        assert per_axis[::-1] != pytest.approx(along, abs=1e-9)
+        assert (total, total) != pytest.approx(along, abs=1e-9)
+
+    def test_a_separable_kernel_ripples_as_its_axes_do(self) -> None:
+        """Along each axis an outer product ripples as the line along it."""
+        one, two = np.array([3.0, 1, 4]), np.array([1.0, 5, 9, 2])
+        axes = [Axis(3, 2), Axis(4, 3)]
+        found = transposed_ripple(np.outer(one, two)[None, None], axes)
+        lines = [
+            ripple_db(line[None, None], [axis]) for line, axis in zip((one, two), axes, strict=True)
+        ]
+        assert found.per_axis == pytest.approx(lines, abs=1e-9)
+
+    def test_a_pattern_across_has_nothing_along(self) -> None:
+        """A chessboard averages out along either axis, and is there all the same."""
+        chessboard = np.array([[2.0, 1], [1, 2]])[None, None]
+        found = transposed_ripple(chessboard, [Axis(2, 2)] * 2)
+        assert found.per_axis == (-inf, -inf)
+        assert found.total == pytest.approx(20 * log10(1 / 3), abs=1e-9)
+
+
+class TestAlone:
+    """Axes with a single input position."""
+
+    def test_their_taps_answer_for_themselves(self) -> None:
+        """The rows that one input row writes ripple each along the width, as channels would."""
+        axes = [Axis(3, 2), Axis(4, 2)]
+        weight = weights(axes, seed=6)
+        found = transposed_ripple(weight, axes, alone=[0])
+        rows = np.moveaxis(weight, 2, 1).reshape(3, -1, 4)
+        expected = ripple_db(rows, [Axis(4, 2)])
+        assert found.total == pytest.approx(expected, abs=1e-9)
+        assert found.per_axis[0] == -inf
+        assert found.per_axis[1] == pytest.approx(expected, abs=1e-9)
+        assert found.total != pytest.approx(ripple_db(weight, axes), abs=1e-3)
+
+    @pytest.mark.parametrize("alone", [[1], [0, 2], [2, 0, 1]])
+    def test_any_of_three(self, alone: list[int]) -> None:
+        """Whichever they are and in whatever order they are named."""
+        axes = [Axis(3, 2), Axis(2, 3), Axis(4, 2)]
+        weight = weights(axes, seed=7)
+        kept = [i for i in range(3) if i not in alone]
+        order = [0, 1, *(2 + i for i in sorted(alone)), *(2 + i for i in kept)]
+        lines = weight.transpose(order).reshape(3, -1, *(axes[i].kernel for i in kept))
+        expected = ripple_db(lines, [axes[i] for i in kept])
+        found = transposed_ripple(weight, axes, alone)
+        assert found.total == pytest.approx(expected, abs=1e-9)
+        assert all(found.per_axis[i] == -inf for i in alone)
 
 
 def _one_plus_square(decibels: float) -> float:

@@ -344,7 +344,7 @@ class TestShuffle:
         (output,) = run(proto, {"x": random(shape)})
         (layer,) = graph_of(proto).layers
         assert isinstance(layer, Shuffle)
-        assert (layer.block, layer.mode) == (block, mode)
+        assert (layer.blocks, layer.mode) == ((block, block), mode)
         assert tuple(size * block for size in layer.sizes if size) == output.shape[2:]
         back = only_layer(
             node("SpaceToDepth", "x", "y", blocksize=block), {"x": list(output.shape)}

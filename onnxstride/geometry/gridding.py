@@ -1,0 +1,39 @@
+"""Which part of its receptive field a chain of windows reads at all.
+
+A window reads the elements at ``o s + j d`` from its first tap on, so that, from the last window
+of a chain back to the map the first one reads, one output reads the set
+
+    R = {0},    then for each window backwards    R <- {r s + j d : r in R, j < k}.
+
+Its density is the number of these elements over the receptive field, max R - min R + 1. A
+single window of dilation d has 1 / d at most; dense windows in the chain fill the gaps, and so do
+dilations without a common factor.
+
+Source: Wang et al., "Understanding Convolution for Semantic Segmentation", WACV 2018.
+"""
+
+from collections.abc import Iterable
+from fractions import Fraction
+
+from .axis import Axis
+
+_MOST_ELEMENTS = 1 << 14
+
+
+def density(windows: Iterable[Axis]) -> Fraction | None:
+    """Share of the receptive field that is read, along one axis.
+
+    Args:
+        windows: the last one first.
+
+    Returns:
+        None where the receptive field is too large to be looked at.
+    """
+    read = {0}
+    for axis in windows:
+        span = (max(read) - min(read)) * axis.stride + axis.extent
+        if span > _MOST_ELEMENTS:
+            return None
+        taps = range(0, axis.extent, axis.dilation)
+        read = {element * axis.stride + tap for element in read for tap in taps}
+    return Fraction(len(read), max(read) - min(read) + 1)

@@ -1,0 +1,106 @@
+"""What a filter with a stride lets fold.
+
+Along one axis, a stride s keeps every s-th position. The input frequencies 2 pi m / s for
+m = 1 .. s - 1 then look like a constant: these are the folding frequencies. The response of taps
+w_j at distance d is
+
+    H(m) = sum_j w_j exp(-2 pi i m d j / s)
+
+and its gain |H(m)| / |H(0)| says how much of a pattern at that frequency comes out as flat grey.
+With several axes a folding frequency is any combination that is not all zero. Over channels,
+gains are root mean squares: what reaches the outputs of a pattern of random signs in all inputs,
+over what reaches them of a constant. Zero-mean random weights have a gain of 1, a box that is a
+multiple of the stride long has 0, and [1, 2, 1] at stride 2 too.
+
+Source: the sampling theorem; Zhang, "Making Convolutional Networks Shift-Invariant Again", ICML
+2019, for why it matters to networks.
+"""
+
+from collections.abc import Sequence
+from math import inf, prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .axis import Axis
+
+FOLDS_ABOVE = 0.1
+"""Gain, -20 dB, from which a rule calls a filter no low-pass."""
+
+MOST_FREQUENCIES = 1 << 10
+_CHUNK_ELEMENTS = 1 << 18
+
+
+def folding_gain(
+    weight: NDArray[Any], axes: Sequence[Axis], before: Sequence["Filter"] = ()
+) -> float | None:
+    """The largest gain at any folding frequency; None where the strides have too many of them.
+
+    Args:
+        weight: shape (A, B, k_1, .., k_n); A and B are any channels.
+        axes: one Axis per spatial axis; kernel, stride and dilation are used.
+        before: filters of stride 1 that the input has passed through.
+
+    Returns:
+        0 for a perfect low-pass, 1 for no filter at all, infinity where nothing but the pattern
+        gets through; nan where the weights hold nan or infinity.
+
+    Raises:
+        ValueError: the spatial shape of ``weight`` is not the kernel of ``axes``.
+    """
+    strides = tuple(axis.stride for axis in axes)
+    if not 1 < prod(strides) <= MOST_FREQUENCIES:
+        return None if prod(strides) > 1 else 0.0
+    gains = relative_gains(weight, axes, strides)
+    for taps, window in before:
+        gains = gains * relative_gains(taps, window, strides)
+    return float(gains.reshape(-1)[1:].max())
+
+
+def relative_gains(
+    weight: NDArray[Any], axes: Sequence[Axis], periods: Sequence[int]
+) -> NDArray[np.float64]:
+    """|H| / |H(0)| at the multiples of 2 pi / period along each axis, of the periods' shape."""
+    return np.sqrt(_relative(_power(weight, axes, tuple(periods))))
+
+
+Filter = tuple[NDArray[Any], Sequence[Axis]]
+"""Weights as ``folding_gain`` takes them, and their window."""
+
+
+def _power(
+    weight: NDArray[Any], axes: Sequence[Axis], strides: tuple[int, ...]
+) -> NDArray[np.float64]:
+    """Sum over channels of |H|^2 at each frequency: an array of the shape of the strides."""
+    kernel = tuple(axis.kernel for axis in axes)
+    if weight.shape[2:] != kernel:
+        raise ValueError(f"expected weights with kernel {kernel}, found shape {weight.shape}")
+    turns = [_turns(axis, stride) for axis, stride in zip(axes, strides, strict=True)]
+    flat = weight.reshape(-1, *kernel)
+    step = max(1, _CHUNK_ELEMENTS // max(prod(kernel), prod(strides)))
+    power = np.zeros(strides)
+    for first in range(0, len(flat), step):
+        response: NDArray[Any] = flat[first : first + step].astype(np.float64)
+        for axis, turn in enumerate(turns, start=1):
+            response = np.moveaxis(np.tensordot(response, turn, (axis, 1)), -1, axis)
+        with np.errstate(over="ignore", invalid="ignore"):
+            power += np.square(np.abs(response)).sum(axis=0)
+    return power
+
+
+def _turns(axis: Axis, stride: int) -> NDArray[np.complex128]:
+    """exp(-2 pi i m d j / s), one row a frequency m, one column a tap j."""
+    # Reduced as integers, so that frequencies that coincide do so exactly.
+    turned = np.outer(np.arange(stride), np.arange(axis.kernel) * axis.dilation) % stride
+    turns: NDArray[np.complex128] = np.exp(-2j * np.pi / stride * turned)
+    return turns
+
+
+def _relative(power: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Power over that of a constant. What is left by rounding of the weights counts as none."""
+    constant = power.reshape(-1)[0]
+    if constant == 0:
+        return np.where(power > 0, inf, 0.0)
+    relative: NDArray[np.float64] = power / constant
+    return np.where(relative < 1e-12, 0.0, relative)
