@@ -1,5 +1,7 @@
 """Everything a rule may use, and the only module a rule imports from onnxstride."""
 
+from .analysis import Disagreement, Resolution, resolution
+from .analysis.size_limits import LimitKind, SizeLimit, size_limits
 from .geometry import (
     Axis,
     bias_only_tail,
@@ -18,10 +20,28 @@ from .geometry import (
     unread_by_all,
     unread_share,
 )
-from .geometry.ripple import ripple_db
+from .geometry.fields import Field, Origin, Sight, Unknown, Whole
+from .geometry.gridding import density
+from .geometry.lowpass import FOLDS_ABOVE, folding_gain
+from .geometry.resampling import Resampling
+from .geometry.ripple import (
+    INTERPOLATES_BELOW_DB,
+    VISIBLE_ABOVE_DB,
+    Ripple,
+    overlap_ripple_db,
+    random_ripple_db,
+    ripple_db,
+    transposed_ripple,
+)
+from .geometry.sampling import has_ties, repetitions, shifts
+from .geometry.subpixel import Offset
 from .graph import Graph
+from .graph.chains import windows_after, windows_before
+from .graph.downstream import reaches_output
+from .graph.filters import filters_before, folding_axes, resamplings, resize_gain
 from .graph.layers import (
     SLIDING,
+    VISIBLE_SHARE,
     AutoPad,
     AveragePool,
     Conv,
@@ -30,8 +50,11 @@ from .graph.layers import (
     Layer,
     LpPool,
     MaxPool,
+    Merge,
     Pool,
+    Reply,
     Resize,
+    Response,
     Shuffle,
     StridedSlice,
     Window,
@@ -39,56 +62,113 @@ from .graph.layers import (
 from .graph.readers import readers
 from .graph.scope import Node
 from .graph.sign import is_never_negative
+from .graph.upstream import Feed, feed
+from .graph.weights import Weights, weights
 from .rule import Finding, NodeRef, Remedy, Rule, Safety, Severity, Skip
-from .wording import by, counts, elements, listing, percent, times
+from .wording import (
+    axis_name,
+    by,
+    counts,
+    decibels,
+    elements,
+    gain_in_words,
+    listing,
+    percent,
+    times,
+    where_it_shows,
+)
 
 __all__ = [
+    "FOLDS_ABOVE",
+    "INTERPOLATES_BELOW_DB",
     "SLIDING",
+    "VISIBLE_ABOVE_DB",
+    "VISIBLE_SHARE",
     "AutoPad",
     "AveragePool",
     "Axis",
     "Conv",
     "ConvTranspose",
+    "Disagreement",
+    "Feed",
+    "Field",
     "Finding",
     "GlobalPool",
     "Graph",
     "Layer",
+    "LimitKind",
     "LpPool",
     "MaxPool",
+    "Merge",
     "Node",
     "NodeRef",
+    "Offset",
+    "Origin",
     "Pool",
     "Remedy",
+    "Reply",
+    "Resampling",
     "Resize",
+    "Resolution",
+    "Response",
+    "Ripple",
     "Rule",
     "Safety",
     "Severity",
     "Shuffle",
+    "Sight",
+    "SizeLimit",
     "Skip",
     "StridedSlice",
+    "Unknown",
+    "Weights",
+    "Whole",
     "Window",
+    "axis_name",
     "bias_only_tail",
     "border",
     "by",
     "counts",
+    "decibels",
+    "density",
     "elements",
     "empty_phases",
+    "feed",
+    "filters_before",
     "floor_form",
+    "folding_axes",
+    "folding_gain",
+    "gain_in_words",
+    "has_ties",
     "is_even",
     "is_never_negative",
     "listing",
     "may_start_in_padding",
     "output_size",
     "overlap_ratio",
+    "overlap_ripple_db",
     "percent",
+    "random_ripple_db",
+    "reaches_output",
     "readers",
+    "repetitions",
+    "resamplings",
+    "resize_gain",
+    "resolution",
     "ripple_db",
     "same_total",
+    "shifts",
+    "size_limits",
     "starts_in_padding",
     "tap_range",
     "taps_per_phase",
     "times",
+    "transposed_ripple",
     "transposed_size",
     "unread_by_all",
     "unread_share",
+    "weights",
+    "where_it_shows",
+    "windows_after",
+    "windows_before",
 ]

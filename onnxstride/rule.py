@@ -96,11 +96,21 @@ class Rule:
     remedies: tuple[Remedy, ...] = ()
 
     def flag(
-        self, node: NodeRef, message: str, *, severity: Severity | None = None, **data: Any
+        self,
+        node: NodeRef,
+        message: str,
+        *,
+        severity: Severity | None = None,
+        is_mendable: bool = True,
+        **data: Any,
     ) -> Finding:
-        """A finding of this rule, at its own severity unless another is given."""
+        """A finding of this rule, at its own severity unless another is given.
+
+        ``is_mendable`` is False where none of the rule's remedies is meant for such a node.
+        """
+        remedies = self.remedies if is_mendable else ()
         return Finding(
-            self.code, self.name, severity or self.severity, message, node, data, self.remedies
+            self.code, self.name, severity or self.severity, message, node, data, remedies
         )
 
     def skip(self, node: NodeRef, reason: str) -> Skip:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from math import inf, isnan, log10
 
 _ELEMENTS = {
     1: ("element",),
@@ -23,6 +24,41 @@ def percent(share: Fraction | float) -> str:
     if 99.9 < value < 100:
         return "over 99.9 %"
     return f"{value:.1f}".removesuffix(".0") + " %"
+
+
+def gain_in_words(gain: float) -> str:
+    """The gain of a filter in decibels: ``-9.5 dB``; nothing and everything are infinite."""
+    if isnan(gain):
+        return "no number"
+    if gain in (0, inf):
+        return "-inf dB" if gain == 0 else "+inf dB"
+    return f"{20 * log10(gain):.1f} dB".replace("-0.0", "0.0")
+
+
+def decibels(figure: float) -> str:
+    """A ripple in decibels, its sign always told: ``+4.8 dB``, ``-inf dB``."""
+    return "no number" if isnan(figure) else f"{figure:+.1f} dB".replace("-0.0", "+0.0")
+
+
+def axis_name(axis: int, rank: int) -> str:
+    """A spatial axis as sentences call it: ``height``, or by number where there are many."""
+    names = ("depth", "height", "width")
+    return names[axis - rank] if rank <= len(names) else f"axis {axis}"
+
+
+def where_it_shows(reaches_output: bool, shows: bool) -> str:
+    """What the ripple of a layer says about the output of the model."""
+    if not reaches_output:
+        return (
+            "Layers behind it may cancel or amplify that, so the figure does not tell what the "
+            "output shows: lint --probe does."
+        )
+    if shows:
+        return (
+            "Only pointwise operators follow up to an output, so inputs that training has not "
+            "cancelled it for show it: see lint --probe."
+        )
+    return "It reaches an output, weakly."
 
 
 def times(ratio: Fraction) -> str:

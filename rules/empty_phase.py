@@ -27,7 +27,9 @@ from onnxstride.api import (
     ConvTranspose,
     Finding,
     Graph,
+    Remedy,
     Rule,
+    Safety,
     Severity,
     Skip,
     by,
@@ -36,7 +38,13 @@ from onnxstride.api import (
     unread_share,
 )
 
-RULE = Rule("UP102", "empty-phase", Severity.ERROR, on=(ConvTranspose,))
+RULE = Rule(
+    "UP102",
+    "empty-phase",
+    Severity.ERROR,
+    on=(ConvTranspose,),
+    remedies=(Remedy("deconv-to-resize-conv", Safety.APPROXIMATE),),
+)
 
 BAD = {
     "kernel 2 leaves every third output empty at stride 3": """

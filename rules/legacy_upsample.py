@@ -22,9 +22,13 @@ References
 
 from collections.abc import Iterator
 
-from onnxstride.api import Finding, Graph, Resize, Rule, Severity, Skip
+from onnxstride.api import Finding, Graph, Remedy, Resize, Rule, Safety, Severity, Skip
 
-RULE = Rule("BD307", "legacy-upsample", Severity.NOTE, on=(Resize,))
+RULE = Rule(
+    "BD307", "legacy-upsample", Severity.NOTE,
+    on=(Resize,),
+    remedies=(Remedy("upsample-to-resize", Safety.EXACT),),
+)  # fmt: skip
 
 BAD = {
     "Upsample": """

@@ -31,7 +31,9 @@ from onnxstride.api import (
     Axis,
     Finding,
     Graph,
+    Remedy,
     Rule,
+    Safety,
     Severity,
     Skip,
     StridedSlice,
@@ -46,6 +48,7 @@ from onnxstride.api import (
 RULE = Rule(
     "DN202", "skipped-positions", Severity.WARNING,
     on=(*SLIDING, StridedSlice),
+    remedies=(Remedy("conv-to-blurred", Safety.APPROXIMATE),),
 )  # fmt: skip
 
 BAD = {

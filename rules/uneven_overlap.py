@@ -18,8 +18,9 @@ What to do
 When to leave it alone
     When the weights themselves interpolate, as a bilinear kernel 3 at stride 2 does, a flat
     input gives a flat output. The rule measures this: below -40 dB it reports a note that says
-    so. Of weights over a million elements the first input channels are measured. An axis
-    with a single input position has no overlap and is not flagged.
+    so. Rule UP103 reports the measure itself, where it is above. Of weights over a million
+    elements the first input channels are measured. An axis with a single input position has no
+    overlap and is not flagged.
 
 References
     Odena, Dumoulin, Olah: Deconvolution and Checkerboard Artifacts. Distill, 2016.
@@ -28,26 +29,35 @@ References
 from collections.abc import Iterator
 
 from onnxstride.api import (
+    INTERPOLATES_BELOW_DB,
     Axis,
     ConvTranspose,
     Finding,
     Graph,
+    Remedy,
     Rule,
+    Safety,
     Severity,
     Skip,
     by,
     counts,
     is_even,
     overlap_ratio,
-    ripple_db,
     tap_range,
     taps_per_phase,
     times,
+    transposed_ripple,
+    weights,
 )
 
-RULE = Rule("UP101", "uneven-overlap", Severity.WARNING, on=(ConvTranspose,))
+RULE = Rule(
+    "UP101",
+    "uneven-overlap",
+    Severity.WARNING,
+    on=(ConvTranspose,),
+    remedies=(Remedy("deconv-to-resize-conv", Safety.APPROXIMATE),),
+)
 
-INTERPOLATES_BELOW_DB = -40.0
 _LISTED_PHASES = 64
 _MEASURED_ELEMENTS = 1 << 20  # so that lint's time and memory do not grow with the weights
 
@@ -114,11 +124,11 @@ def _ripple(layer: ConvTranspose, graph: Graph) -> float | None:
 
     None when the weights are not in the file, or all zero: then there is nothing to measure.
     """
-    weight = graph.constant(layer.node, layer.weight)
-    if weight is None:
+    found = weights(graph, layer, _MEASURED_ELEMENTS)
+    if isinstance(found, str) or not found.values.any():
         return None
-    measured = weight[: max(1, _MEASURED_ELEMENTS // max(1, weight[:1].size))]
-    return ripple_db(measured, layer.axes) if measured.any() else None
+    alone = [i for i, size in enumerate(layer.sizes) if size == 1]
+    return transposed_ripple(found.values, layer.axes, alone).total
 
 
 def _uneven(layer: ConvTranspose, axes: list[Axis], ratio: str) -> str:

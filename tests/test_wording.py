@@ -1,10 +1,11 @@
 """How messages spell figures."""
 
 from fractions import Fraction
+from math import inf, nan
 
 import pytest
 
-from onnxstride.wording import by, counts, elements, listing, percent, times
+from onnxstride.wording import axis_name, by, counts, decibels, elements, listing, percent, times
 
 
 @pytest.mark.parametrize(
@@ -87,3 +88,28 @@ def test_long_lists_of_numbers_are_cut_short() -> None:
     assert counts(range(8)) == "0, 1, 2, 3, 4, 5, 6, 7"
     assert counts([2, 2, 1, 1, 1], at_most=4) == "2, 2, 1, 1, .. (5 in all)"
     assert counts([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("figure", "text"),
+    [
+        (4.77, "+4.8 dB"),
+        (-6.34, "-6.3 dB"),
+        (-10.0, "-10.0 dB"),
+        (-0.04, "+0.0 dB"),
+        (-inf, "-inf dB"),
+        (inf, "+inf dB"),
+        (nan, "no number"),
+    ],
+)
+def test_decibels(figure: float, text: str) -> None:
+    """With their sign, and no negative zero."""
+    assert decibels(figure) == text
+
+
+def test_axes_have_names() -> None:
+    """From the last backwards; where there are more than three, by number."""
+    assert [axis_name(i, 1) for i in range(1)] == ["width"]
+    assert [axis_name(i, 2) for i in range(2)] == ["height", "width"]
+    assert [axis_name(i, 3) for i in range(3)] == ["depth", "height", "width"]
+    assert axis_name(1, 4) == "axis 1"

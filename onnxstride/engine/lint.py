@@ -5,36 +5,49 @@ whole or in part, is a result like any other, not an exception: others may follo
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from ..debug import is_debugging, unexpected
-from ..errors import ModelError, RuleError, UsageError
+from ..errors import ModelError, RuleError, RuntimeUnavailable, UsageError
 from ..graph import Bindings, Graph, read_graph
-from ..graph.layers import Layer
+from ..graph.layers import Layer, Merge
 from ..modelfile import ModelFile, open_model
 from ..registry import LoadedRule
 from ..rule import Finding, Skip
 from .files import STDIN
+from .measured import faults_of, responses
 from .results import UNJUDGED, FileError, FileReport
 
+if TYPE_CHECKING:
+    from ..probe import Probed
 
-def lint_file(path: str, rules: Sequence[LoadedRule], bindings: Bindings) -> FileReport:
+    Probe = Callable[[ModelFile, Graph], Probed]
+
+
+def lint_file(
+    path: str, rules: Sequence[LoadedRule], bindings: Bindings, probe: "Probe | None" = None
+) -> FileReport:
     """What the rules say about one model.
 
     Args:
         path: a model file, or ``-`` for standard input.
         rules: the rules to apply; their order decides the order of findings at one layer.
         bindings: sizes for inputs and symbols.
+        probe: runs the model, for rules that judge what its outputs show (see ``probing``).
 
     Raises:
-        UsageError: a binding that contradicts the model.
+        UsageError: a binding that contradicts the model, or data that does not fit it.
+        RuntimeUnavailable: there is nothing to run it with.
     """
     shown = "<stdin>" if path == STDIN else path
     try:
         with _open(path, shown) as model:
-            return _report(shown, model, rules, bindings)
+            return _report(shown, model, rules, bindings, probe)
     except UsageError as error:
         raise UsageError(f"{shown}: {error}") from error
+    except RuntimeUnavailable:
+        raise
     except ModelError as error:
         return FileReport(shown, FileError(error.code, error.message))
     except RuleError as error:
@@ -46,9 +59,12 @@ def lint_file(path: str, rules: Sequence[LoadedRule], bindings: Bindings) -> Fil
 
 
 def lint_graph(
-    graph: Graph, rules: Sequence[LoadedRule]
+    graph: Graph, rules: Sequence[LoadedRule], extra: Sequence[Layer] = ()
 ) -> tuple[list[Finding], list[Skip], list[ModelError]]:
     """Findings, skips and unreadable tensors, each in the order of the graph.
+
+    ``extra`` holds subjects that the graph alone does not have, such as what was measured of its
+    outputs; rules are asked about them last.
 
     Raises:
         RuleError: a rule failed, or answered with something that is not its own.
@@ -57,7 +73,7 @@ def lint_graph(
     skips = [Skip(UNJUDGED, node, reason) for node, reason in graph.skips]
     faults: list[ModelError] = []
     interested: dict[type, list[LoadedRule]] = {}
-    for layer in graph.layers:
+    for layer in [*_subjects(graph, rules), *extra]:
         kind = type(layer)
         if kind not in interested:
             interested[kind] = [loaded for loaded in rules if issubclass(kind, loaded.rule.on)]
@@ -74,6 +90,17 @@ def lint_graph(
     return findings, skips, faults
 
 
+def _subjects(graph: Graph, rules: Sequence[LoadedRule]) -> Sequence[Layer]:
+    """The layers, and the places where maps meet if a rule asks for them, in file order."""
+    if not any(issubclass(Merge, loaded.rule.on) for loaded in rules):
+        return graph.layers
+    position = {scope: index for index, scope in enumerate(graph.scopes)}
+    return sorted(
+        [*graph.layers, *graph.merges],
+        key=lambda subject: (position[subject.node.scope], subject.node.index),
+    )
+
+
 def _open(path: str, shown: str) -> ModelFile:
     if path == STDIN:
         return open_model(sys.stdin.buffer, name=shown)
@@ -81,18 +108,27 @@ def _open(path: str, shown: str) -> ModelFile:
 
 
 def _report(
-    shown: str, model: ModelFile, rules: Sequence[LoadedRule], bindings: Bindings
+    shown: str,
+    model: ModelFile,
+    rules: Sequence[LoadedRule],
+    bindings: Bindings,
+    probe: "Probe | None",
 ) -> FileReport:
     graph = read_graph(model, bindings)
-    findings, skips, faults = lint_graph(graph, rules)
+    probed = probe(model, graph) if probe is not None else None
+    measured = responses(probed, graph) if probed is not None else ()
+    findings, skips, faults = lint_graph(graph, rules, measured)
+    if probed is not None:
+        faults += faults_of(probed)
     return FileReport(
         shown,
-        _first_of([*graph.faults, *faults]),
+        first_error([*graph.faults, *faults]),
         tuple(findings),
         tuple(skips),
         layers=len(graph.layers),
         bindable=_bindable(model) if bindings.names() else frozenset(),
         used_bindings=graph.bound,
+        probed=probed,
     )
 
 
@@ -118,7 +154,7 @@ def _hold_to_contract(answer: object, loaded: LoadedRule) -> None:
         raise TypeError(f"expected a Finding or Skip of {loaded.code}, found {answer!r}")
 
 
-def _first_of(faults: Sequence[ModelError]) -> FileError | None:
+def first_error(faults: Sequence[ModelError]) -> FileError | None:
     messages = dict.fromkeys((fault.code, fault.message) for fault in faults)
     if not messages:
         return None

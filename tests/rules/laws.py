@@ -4,15 +4,20 @@ A law returns sentences, one per violation, so that a test can show both that th
 break none and that a planted fault is noticed.
 """
 
+import atexit
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
 from onnxstride.engine.lint import lint_graph
+from onnxstride.engine.measured import is_about_probes, responses
+from onnxstride.engine.probing import Prober
 from onnxstride.graph import read_graph
+from onnxstride.graph.layers import Response
 from onnxstride.modelfile import ModelFile, parse_text
 from onnxstride.registry import LoadedRule, load_rewrites
 from onnxstride.rule import Finding, Remedy, Skip
@@ -36,9 +41,21 @@ def examples(loaded: LoadedRule) -> Iterator[tuple[str, str]]:
 
 
 def answers(loaded: LoadedRule, model: ModelFile) -> list[Finding | Skip]:
-    """What one rule says of one model."""
-    findings, skips, _ = lint_graph(read_graph(model), [loaded])
+    """What one rule says of one model, which is run if the rule judges what a run shows."""
+    graph = read_graph(model)
+    measured: tuple[Response, ...] = ()
+    if is_about_probes(loaded):
+        measured = responses(_prober()(model, graph), graph)
+    findings, skips, _ = lint_graph(graph, [loaded], measured)
     return [*findings, *skips]
+
+
+@cache
+def _prober() -> Prober:
+    """One child process for all models."""
+    prober = Prober()
+    atexit.register(prober.close)
+    return prober
 
 
 def marked_outputs(text: str, code: str) -> set[str]:
