@@ -4,35 +4,20 @@ Exit codes: 0 clean, 1 findings at or above ``--fail-on``, 2 the job could not b
 130 interrupted. Modules that read models are imported by the commands that need them.
 """
 
-import os
-import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 import click
 
 from . import __version__
-from .commands.options import (
-    color_option,
-    dim_option,
-    file_option,
-    format_option,
-    rules_option,
-    shape_option,
-)
+from .commands.options import rules_option
 from .debug import is_debugging, unexpected
 from .errors import OnnxstrideError
-from .output import refuse_overwriting, write, write_stdout
-from .rule import Severity
-from .screen import in_color, width
+from .output import write_stdout
+from .screen import width
 
-if TYPE_CHECKING:
-    from .engine.results import FileReport
-
-_NEVER = "never"
-_ELSEWHERE = ("rewrite", "verify")
-_FINDINGS, _FAILED, _INTERRUPTED = 1, 2, 130
+_ELSEWHERE = ("lint", "report", "rewrite", "verify")
+_FAILED, _INTERRUPTED = 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -85,90 +70,6 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
-@click.option(
-    "--select",
-    metavar="CODES",
-    multiple=True,
-    help="Run these rules only: codes, names, beginnings of codes, or ALL; joined by commas.",
-)
-@click.option("--extend-select", metavar="CODES", multiple=True, help="Run these rules as well.")
-@click.option("--ignore", metavar="CODES", multiple=True, help="Leave these rules out.")
-@click.option(
-    "--fail-on",
-    type=click.Choice([*(level.value for level in Severity), _NEVER]),
-    default=Severity.WARNING.value,
-    show_default=True,
-    help="Least severity of a finding that makes the exit code 1.",
-)
-@click.option("--exit-zero", is_flag=True, help="Exit with 0 whatever is found.")
-@format_option
-@file_option
-@click.option("--statistics", is_flag=True, help="Count findings by rule instead of listing them.")
-@click.option("--why", is_flag=True, help="Also list what a rule could not judge, and why.")
-@click.option("-q", "--quiet", is_flag=True, help="List findings and errors, no summary.")
-@color_option
-@shape_option
-@dim_option
-@rules_option
-def lint(
-    paths: tuple[str, ...],
-    select: tuple[str, ...],
-    extend_select: tuple[str, ...],
-    ignore: tuple[str, ...],
-    fail_on: str,
-    exit_zero: bool,
-    output_format: str,
-    output_file: str | None,
-    statistics: bool,
-    why: bool,
-    quiet: bool,
-    color: str,
-    input_shapes: tuple[str, ...],
-    dims: tuple[str, ...],
-    folders: tuple[str, ...],
-) -> int:
-    """Report what is wrong with models.
-
-    PATH is a model (.onnx or .onnxtxt), a folder of models, a pattern, or - for standard input.
-    """
-    # numpy's threads, one a core, spin while they have nothing to do. Linting multiplies no
-    # matrices, and without them it starts a fifth faster.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from .engine.bindings import parse_bindings, refuse_unknown
-    from .engine.files import expand
-    from .engine.lint import lint_file
-    from .progress import progress
-    from .registry import load_rules
-    from .selection import select_rules
-
-    chosen = select_rules(
-        load_rules(folders), select=select, extend_select=extend_select, ignore=ignore
-    )
-    bindings = parse_bindings(input_shapes, dims)
-    models = expand(paths)
-    refuse_overwriting("--output-file", output_file, *models)
-    reports = [lint_file(path, chosen, bindings) for path in progress(models, sys.stderr)]
-    refuse_unknown(bindings, reports)
-
-    colored = in_color(color, output_file)
-    if output_format == "json":
-        from .report.json import render_json
-
-        text = render_json(reports, why=why)
-    elif statistics:
-        from .report.text import render_statistics
-
-        text = render_statistics(reports, width=width(), color=colored)
-    else:
-        from .report.text import render_text
-
-        text = render_text(reports, width=width(), color=colored, why=why, summary=not quiet)
-    write(text, output_file)
-    return _exit_code(reports, _NEVER if exit_zero else fail_on)
-
-
-@cli.command()
 @click.option(
     "--output-format",
     type=click.Choice(["text", "json", "markdown"]),
@@ -215,11 +116,3 @@ def explain(name: str, output_format: str, folders: tuple[str, ...]) -> None:
 
     loaded = find_either(load_rules(folders), load_rewrites(), name)
     write_stdout(explained(loaded, output_format, width=width()))
-
-
-def _exit_code(reports: Sequence["FileReport"], fail_on: str) -> int:
-    from .engine.results import reaches
-
-    if any(report.error for report in reports):
-        return _FAILED
-    return _FINDINGS if fail_on != _NEVER and reaches(reports, Severity(fail_on)) else 0

@@ -18,7 +18,8 @@
         |-- InvalidGraph     E003      a model, but its graph contradicts itself
         |-- InvalidNode      E004      an operator whose attributes no runtime can accept
         |-- InvalidTensor    E005      a tensor whose bytes do not match its type and shape
-        `-- ExternalData     E006      external data that is missing, too short or out of bounds
+        |-- ExternalData     E006      external data that is missing, too short or out of bounds
+        `-- NotProbed        E007      a model whose outputs could not be measured, as was asked for
 
 Exit codes: 0 clean, 1 findings, 2 the job could not be done. A message says what was expected,
 what was found and what to do next; the file is named by whoever reports the error.
@@ -109,3 +110,9 @@ class ExternalData(ModelError):
     """External data that is missing, too short, or outside the model's folder."""
 
     code = "E006"
+
+
+class NotProbed(ModelError):
+    """None of the outputs that were to be measured could be."""
+
+    code = "E007"

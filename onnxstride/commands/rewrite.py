@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..engine.latency import Latency
     from ..engine.rewriting import Plan, Rewritten
     from ..modelfile import ModelFile
+    from ..probe import Probed
     from ..registry import LoadedRewrite
     from ..rewrite import Options
     from ..verify import Runner, VerifyOptions
@@ -79,6 +80,15 @@ _CHANGED, _FAILED = 1, 2
     show_default=True,
     help="Leave external data where it is, or copy it beside the output.",
 )
+@click.option(
+    "--probe",
+    is_flag=True,
+    help="Also run MODEL and OUT on constant images and tell what each draws of a checkerboard; "
+    "done anyway for rewrites that mend one.",
+)
+@click.option(
+    "--save-pictures", metavar="DIR", help="Write what the probe saw, before and after, as PNGs."
+)
 @click.option("--bench", is_flag=True, help="Also tell how long OUT takes to run, beside MODEL.")
 @click.option("--report", metavar="FILE", help="Write changes and proof here as JSON.")
 @click.option("--why", is_flag=True, help="Also list what was left alone, and why.")
@@ -101,6 +111,8 @@ def rewrite(
     atol: float | None,
     timeout: float,
     external_data: str,
+    probe: bool,
+    save_pictures: str | None,
     bench: bool,
     report: str | None,
     why: bool,
@@ -141,11 +153,26 @@ def rewrite(
         if target is not None:
             checked = None if no_verify else options
             proof, code = _delivered(Path(model), rewritten, target, external_data, checked)
+        is_asked = probe or save_pictures is not None
+        wanted = is_asked or (target is not None and not no_verify and _mends_patterns(rewritten))
+        probed = _probed(opened, rewritten, options) if wanted and not code else None
     timed = _timed(Path(model), rewritten, target, options) if bench and not code else None
-    _tell(rewritten, proof, timed, why=why, color=color)
+    outcome = _Outcome(rewritten, proof, timed, probed)
+    _tell(outcome, why=why, color=color)
+    if probed is not None and save_pictures is not None:
+        _save_pictures(probed, save_pictures)
     if report is not None:
-        _write_report(report, model, target, rewritten, proof, timed)
+        _write_report(report, model, target, outcome)
     return code
+
+
+class _Outcome(NamedTuple):
+    """All there is to tell: ``timed`` and ``probed`` where they were asked for."""
+
+    rewritten: "Rewritten"
+    proof: "Proof | None"
+    timed: "Latency | str | None"
+    probed: "tuple[Probed, Probed] | None"
 
 
 def _target(model: str, output: str | None, *, in_place: bool, diff: bool) -> Path | None:
@@ -180,12 +207,14 @@ def _plan(
     runner: "Runner",
 ) -> "Plan":
     from ..engine.activations import Activations
+    from ..engine.measured import judging_by_name
     from ..engine.rewriting import Plan
     from ..registry import find_rewrite, load_rewrites, load_rules
     from ..selection import select_rules
 
     rewrites = load_rewrites()
     tap = Activations(opened, data, runner) if data is not None else None
+    made_up = Activations(opened, None, runner)
     if use:
         if select or ignore:
             raise UsageError("--use names rewrites, --select and --ignore findings; give one kind")
@@ -193,10 +222,16 @@ def _plan(
         needed = max((loaded.rewrite.safety for loaded in named), key=lambda s: s.rank)
         return Plan(
             named, named=True, allow=max(allow, needed, key=lambda s: s.rank), nodes=nodes,
-            options=chosen, tap=tap,
+            options=chosen, tap=tap, made_up=made_up,
         )  # fmt: skip
     rules = select_rules(load_rules(folders), select=select, extend_select=(), ignore=ignore)
-    return Plan(rewrites, rules, allow=allow, nodes=nodes, options=chosen, tap=tap)
+    for loaded in judging_by_name(rules, select):
+        known = " or ".join(f"--use {remedy.name}" for remedy in loaded.rule.remedies)
+        raise UsageError(
+            f"{loaded.code} is found by running the model (lint --probe) and names no layer to "
+            f"mend; name what is to mend it: {known}"
+        )
+    return Plan(rewrites, rules, allow=allow, nodes=nodes, options=chosen, tap=tap, made_up=made_up)
 
 
 def _delivered(
@@ -242,17 +277,40 @@ def _timed(
             return error.message
 
 
-def _tell(
-    rewritten: "Rewritten",
-    proof: "Proof | None",
-    timed: "Latency | str | None",
-    *,
-    why: bool,
-    color: str,
-) -> None:
+def _mends_patterns(rewritten: "Rewritten") -> bool:
+    """True where a rewrite was applied that is meant to take a checkerboard out of the output."""
+    from ..engine.measured import is_about_probes
+    from ..registry import load_rewrites, load_rules
+
+    judging = {loaded.code for loaded in load_rules() if is_about_probes(loaded)}
+    mending = {each.name for each in load_rewrites() if judging.intersection(each.rewrite.mends)}
+    return any(change.rewrite in mending for change in rewritten.changes)
+
+
+def _probed(
+    opened: "ModelFile", rewritten: "Rewritten", options: "VerifyOptions"
+) -> "tuple[Probed, Probed]":
+    from ..engine.probing import probe_pair
+    from ..probe import ProbeOptions
+    from ..progress import telling
+
+    with telling(sys.stderr) as tell:
+        return probe_pair(opened, rewritten.model, ProbeOptions(timeout=options.timeout), tell)
+
+
+def _save_pictures(probed: "tuple[Probed, Probed]", folder: str) -> None:
+    from ..pictures import draw, save
+
+    before, after = probed
+    save(draw({"before": before, "after": after}), folder)
+
+
+def _tell(outcome: _Outcome, *, why: bool, color: str) -> None:
+    from ..report.probe import render_comparison
     from ..report.rewriting import render_changes, render_latency
     from ..report.verdict import render_verdict
 
+    rewritten, proof, timed, probed = outcome
     colored = in_color(color, None)
     sites = {site.node: site for site in proof.sites} if proof is not None else {}
     text = render_changes(rewritten, sites, width=width(), color=colored, why=why)
@@ -261,6 +319,8 @@ def _tell(
         text += "\n" + render_verdict(proof.whole, width=width(), color=colored, headline=measured)
         if not proof.holds:
             text += "\nNothing was written: the rewritten model is not proven.\n"
+    if probed is not None:
+        text += f"\n{render_comparison(*probed, width=width())}".rstrip("\n") + "\n"
     if timed is not None:
         text += f"\n{render_latency(timed, width=width())}"
     write_stdout(text)
@@ -278,26 +338,24 @@ def _measured(rewritten: "Rewritten", proof: "Proof") -> str:
     )
 
 
-def _write_report(
-    report: str,
-    model: str,
-    target: Path | None,
-    rewritten: "Rewritten",
-    proof: "Proof | None",
-    timed: "Latency | str | None",
-) -> None:
-    from ..report.json import document
+def _write_report(report: str, model: str, target: Path | None, outcome: _Outcome) -> None:
+    from ..report.json import document, json_value
+    from ..report.probe import probe_as_json
     from ..report.rewriting import changes_as_json, latency_as_json
     from ..report.verdict import verdict_as_json
 
+    rewritten, proof, timed, probed = outcome
     proven = {} if proof is None else verdict_as_json(proof.verdict)
     output = None if target is None or (proof is not None and not proof.holds) else str(target)
     latency = {} if timed is None else {"latency": latency_as_json(timed)}
+    names = ("before", "after")
+    probes = {} if probed is None else dict(zip(names, map(probe_as_json, probed), strict=True))
     content = {
         "model": model,
         "output": output,
         **changes_as_json(rewritten),
         **proven,
         **latency,
+        **({"probe": json_value(probes)} if probes else {}),
     }
     write_file(document(**content), report)

@@ -6,9 +6,12 @@ small model is over in a few milliseconds.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..rule import Finding, Severity, Skip
+
+if TYPE_CHECKING:
+    from ..probe import Probed
 
 UNJUDGED = "ALL"
 """Code of a skip that concerns every rule: nothing about the node's window is known."""
@@ -26,7 +29,8 @@ class FileReport(NamedTuple):
 
     With ``error`` set there may still be findings: those about the parts that could be read.
     ``layers`` counts the layers that were looked at. ``bindable`` are the input names and symbols
-    of the model, ``used_bindings`` those that were given a size.
+    of the model, ``used_bindings`` those that were given a size. ``probed`` is what a run of the
+    model showed, where one was asked for.
     """
 
     path: str
@@ -36,6 +40,7 @@ class FileReport(NamedTuple):
     layers: int = 0
     bindable: frozenset[str] = frozenset()
     used_bindings: frozenset[str] = frozenset()
+    probed: "Probed | None" = None
 
 
 class Summary(NamedTuple):

@@ -87,6 +87,11 @@ class ModelFile:
         return model
 
     @property
+    def is_edited(self) -> bool:
+        """True when ``proto`` is an edited copy, which the file at ``path`` does not hold."""
+        return not self._is_owner
+
+    @property
     def keys(self) -> tuple[str, ...]:
         """Keys of ``external_data`` that stand for data left out of ``proto``, not for a file."""
         return self._tensors.keys

@@ -69,13 +69,18 @@ def _file(report: FileReport, why: bool) -> dict[str, Any]:
     entry: dict[str, Any] = {"path": report.path, "status": "error" if report.error else "ok"}
     if report.error:
         entry["error"] = {"code": report.error.code, "message": report.error.message}
-    entry["findings"] = [_finding(finding) for finding in report.findings]
+    entry["findings"] = [finding_as_json(finding) for finding in report.findings]
     if why:
         entry["skips"] = [_skip(skip) for skip in report.skips]
+    if report.probed is not None:
+        from .probe import probe_as_json
+
+        entry["probe"] = json_value(probe_as_json(report.probed))
     return entry
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def finding_as_json(finding: Finding) -> dict[str, Any]:
+    """A finding as every document has it."""
     return {
         "code": finding.code,
         "name": finding.name,

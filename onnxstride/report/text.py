@@ -36,12 +36,12 @@ def render_text(
         width: columns to wrap messages at; headings may be longer.
         color: mark severities by colour too.
         why: also list the nodes that a rule could not judge.
-        summary: end with the counts.
+        summary: end with the counts, and show all that a probe saw.
     """
-    blocks = [_file(report, width, color, why) for report in reports]
+    blocks = [_file(report, width, color, why, summary) for report in reports]
     if summary:
         counts = summarise(reports)
-        blocks.append("\n".join([_outcome(counts, color), *_codes(counts, width)]))
+        blocks.append("\n".join([outcome(counts, color), *_codes(counts, width)]))
     return _joined(blocks)
 
 
@@ -60,7 +60,7 @@ def render_statistics(
         for report in reports
         if report.error
     ]
-    return _joined([*errors, "\n".join(lines), _outcome(counts, color)])
+    return _joined([*errors, "\n".join(lines), outcome(counts, color)])
 
 
 def _joined(blocks: Iterable[str]) -> str:
@@ -68,10 +68,14 @@ def _joined(blocks: Iterable[str]) -> str:
     return f"{text}\n" if text else ""
 
 
-def _file(report: FileReport, width: int, color: bool, why: bool) -> str:
+def _file(report: FileReport, width: int, color: bool, why: bool, summary: bool) -> str:
     lines = [*_error(report, width, color), *_findings(report.findings, width, color)]
     if why:
         lines += _skips(report.skips, width, color)
+    if report.probed is not None and summary:
+        from .probe import probe_lines
+
+        lines += probe_lines(report.probed, width=width, color=color)
     return "\n".join([_path(report, color), *lines]) if lines else ""
 
 
@@ -130,12 +134,17 @@ def _where(node: NodeRef, columns: tuple[int, int]) -> str:
     return f"{_node(node):<{columns[0]}}  {printable(node.op_type):<{columns[1]}}"
 
 
+def node_path(node: NodeRef) -> str:
+    """A node with the scopes around it, as its model spells them: not safe to print."""
+    return " > ".join([*node.scope, node.name])
+
+
 def _node(node: NodeRef) -> str:
-    return printable(" > ".join([*node.scope, node.name]))
+    return printable(node_path(node))
 
 
-def _outcome(counts: Summary, color: bool) -> str:
-    """How much was looked at, and what came of it."""
+def outcome(counts: Summary, color: bool = False) -> str:
+    """How much was looked at, and what came of it, on one line."""
     parts = [styled(f"{counts.errors} unreadable", "error", color=color)] * bool(counts.errors)
     parts += [
         styled(_plural(count, severity), severity, color=color)

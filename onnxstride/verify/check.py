@@ -13,9 +13,9 @@ a difference too: callers may go by position.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
 
@@ -26,10 +26,11 @@ from ..graph.bindings import Bindings
 from ..rule import NodeRef, Safety
 from .compare import Demand, largest_finite
 from .data import load_data
-from .inputs import Input, Kind, make_feed
+from .inputs import NOISE, Input, Kind, make_feed
 from .legal import Legality
 from .pair import Match, Outcome, Pair, Side, Tolerances
 from .runtime import CPU, DEFAULT_TIMEOUT, Feeds, Runner
+from .scenes import Scenes
 from .sizes import Sizes, Trial, floors, in_words, trials
 from .subject import Source, Subject, file_name, read_subject
 from .tolerance import ExactGate, Gate, Tolerance, epsilon
@@ -37,6 +38,7 @@ from .verdict import ModelVerdict, OutputFigures, SiteVerdict, Verdict
 
 DEFAULT_SEEDS = 1
 _SEEDS_OF_SITE = 2  # a single layer costs next to nothing
+_SEEDS_OF_SCENES = 3  # instead of three kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,9 @@ class VerifyOptions:
         providers: ONNX Runtime's execution providers, most wanted first.
         timeout: seconds for loading a model or running it once; None for ever.
         by_position: match inputs and outputs by position instead of name.
+        scenes: ranges of the inputs that are images. Made-up feeds are then like those that the
+            models are used on (see ``scenes``), and their figures tell what a difference means
+            there; without, they are noise that is made to show every fault.
     """
 
     data: str | None = None
@@ -67,6 +72,7 @@ class VerifyOptions:
     providers: tuple[str, ...] = (CPU,)
     timeout: float | None = DEFAULT_TIMEOUT
     by_position: bool = False
+    scenes: Mapping[str, tuple[float, float]] | None = None
 
     def runner(self) -> Runner:
         """A runner as these options want it."""
@@ -110,6 +116,15 @@ _Tell = Callable[[str], None]
 _Make = Callable[[Sizes, int, Kind], Feeds]
 
 
+@dataclass(frozen=True, slots=True)
+class _Feeder:
+    """Makes up feeds: for each size so many seeds, of each kind."""
+
+    make: _Make
+    seeds: int
+    kinds: tuple[Kind, ...]
+
+
 def verify(
     before: Source,
     after: Source,
@@ -118,6 +133,7 @@ def verify(
     runner: Runner | None = None,
     tell: _Tell | None = None,
     names: tuple[str, str] | None = None,
+    may_widen: bool = False,
 ) -> ModelVerdict:
     """Whether the model ``after`` computes what ``before`` does.
 
@@ -128,6 +144,7 @@ def verify(
         runner: where to run them; one of its own otherwise.
         tell: called with the name of each feed before it is run.
         names: how messages call the two; by their files otherwise.
+        may_widen: sizes that only ``before`` refuses are passed over like those that both refuse.
 
     Raises:
         ModelError: one of them cannot be read.
@@ -150,6 +167,7 @@ def verify(
             tolerances=_always(gate),
             own_tolerances=_always(gate),
             demand=options.demand(),
+            may_widen=may_widen,
         )
         return _verify(pair, subjects, faults, options, tell)
 
@@ -160,8 +178,8 @@ def verify_site(
     """Whether the rewrite of one node does what its safety promises.
 
     Feeds are made up, whatever the options say of data and sizes. An exact rewrite is held to
-    the tolerance of its accumulation. Another must keep shapes, types and the places of NaN and
-    infinities, and the signal to noise ratio that the options ask for.
+    the tolerance of its accumulation, on noise. Another must keep shapes, types and the places of
+    NaN and infinities, and the signal to noise ratio that the options ask for, on scenes.
 
     Raises:
         ModelError: one of the models cannot be read.
@@ -215,8 +233,7 @@ def _verify(
             _run_data(pair, load_data(options.data, inputs), trace, tell)
         else:
             planned = trials(inputs, options.sizes)
-            make = partial(make_feed, inputs)
-            _run_trials(pair, subjects[0], planned, options.seeds, trace, tell, make)
+            _run_trials(pair, subjects[0], planned, _feeder(inputs, options), trace, tell)
     return _verdict(pair, subjects, faults, trace)
 
 
@@ -233,7 +250,10 @@ def _run_site(
         least = floors(inputs, case.smallest)
         planned = [trial.raised(least) for trial in trials(inputs, small=True)]
         make = partial(make_feed, inputs, non_negative=case.non_negative)
-        _run_trials(pair, subjects[0], planned, seeds, trace, None, make)
+        feeder = _Feeder(make, seeds, _kinds(inputs))
+        if case.safety is not Safety.EXACT:  # what its figures mean on noise is nothing
+            feeder = _feeder(inputs, replace(options, scenes={}))
+        _run_trials(pair, subjects[0], planned, feeder, trace)
     return _verdict(pair, subjects, faults, trace)
 
 
@@ -264,10 +284,9 @@ def _run_trials(
     pair: Pair,
     before: Subject,
     planned: Sequence[Trial],
-    seeds: int,
+    feeder: _Feeder,
     trace: _Trace,
-    tell: _Tell | None,
-    make: _Make,
+    tell: _Tell | None = None,
 ) -> None:
     """Runs every trial's first accepted sizes on all seeds and kinds, each size once."""
     inputs, legality = before.inputs, Legality(before.model, before.inputs)
@@ -282,9 +301,7 @@ def _run_trials(
             if key not in tried:
                 fault = legality.fault(sizes)
                 refused = Outcome.REFUSED
-                tried[key] = (
-                    refused if fault else _run_sizes(pair, inputs, sizes, seeds, tell, make)
-                )
+                tried[key] = refused if fault else _run_sizes(pair, sizes, feeder, tell)
                 if tried[key] is refused:
                     trace.passed_over.append(fault or key)
             if pair.is_over:
@@ -293,31 +310,41 @@ def _run_trials(
                 break
 
 
-def _run_sizes(
-    pair: Pair,
-    inputs: Sequence[Input],
-    sizes: Sizes,
-    seeds: int,
-    tell: _Tell | None,
-    make: _Make,
-) -> Outcome:
+def _run_sizes(pair: Pair, sizes: Sizes, feeder: _Feeder, tell: _Tell | None) -> Outcome:
     """What came of the first feed; where it was compared, all others have been run too."""
-    kinds = tuple(Kind) if _has_kinds(inputs) else (Kind.MIXED,)
     outcome: Outcome | None = None
-    for seed, kind in product(range(seeds), kinds):
+    for seed, kind in product(range(feeder.seeds), feeder.kinds):
         name = f"{in_words(sizes)}, seed {seed}, {kind.value}"
         if tell is not None:
             tell(name)
-        found = pair.add(make(sizes, seed, kind), name)
+        found = pair.add(feeder.make(sizes, seed, kind), name)
         outcome = outcome or found
         if pair.is_over or outcome is not Outcome.COMPARED:
             break
     return outcome or Outcome.REFUSED
 
 
-def _has_kinds(inputs: Sequence[Input]) -> bool:
-    """Whether feeds of one seed differ by kind: only floating values do."""
-    return any("float" in item.dtype for item in inputs)
+def _feeder(inputs: Sequence[Input], options: VerifyOptions) -> _Feeder:
+    """Feeds as the options ask for them."""
+    if options.scenes is None:
+        return _Feeder(partial(make_feed, inputs), options.seeds, _kinds(inputs))
+    make = partial(_scene, inputs, options.scenes)
+    return _Feeder(make, max(options.seeds, _SEEDS_OF_SCENES), (Kind.SCENE,))
+
+
+def _scene(
+    inputs: Sequence[Input],
+    ranges: Mapping[str, tuple[float, float]],
+    sizes: Sizes,
+    seed: int,
+    kind: Kind,
+) -> Feeds:
+    return Scenes(inputs, sizes, ranges)(seed)
+
+
+def _kinds(inputs: Sequence[Input]) -> tuple[Kind, ...]:
+    """How feeds of one seed differ: only floating values do."""
+    return NOISE if any("float" in item.dtype for item in inputs) else (Kind.MIXED,)
 
 
 def _verdict(

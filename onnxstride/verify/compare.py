@@ -3,7 +3,7 @@
 What the figures mean stands at ``OutputFigures``. Elements are looked at in float64, in pieces
 that fit a processor's cache. d is the difference of one element:
 
-1. equal infinities: d = 0, and they take no part in snr and cosine, which are sums;
+1. equal infinities: d = 0, and they take no part in snr, psnr and cosine, which are sums;
 2. NaN in both: not compared, not counted; an output where nothing else is left has not been
    compared and does not match;
 3. NaN in one, or an infinity in one, or opposite infinities: d is infinite and no tolerance is
@@ -79,6 +79,7 @@ class Comparison:
         self._compared = 0
         self._max_abs = self._max_rel = self._p99 = self._required = self._used = 0.0
         self._beyond = 0.0, 0.0  # needed and allowed, in the worst feed that is beyond
+        self._low, self._high, self._summed = math.inf, -math.inf, 0
         self._sum_d = self._sum_dd = self._sum_bb = self._sum_aa = self._sum_ab = 0.0
         self._worst: Worst | None = None
         self._rows = self._agreeing_rows = 0
@@ -109,6 +110,7 @@ class Comparison:
             max_rel=self._max_rel,
             p99_abs=self._p99,
             snr_db=self._snr(),
+            psnr_db=self._psnr(),
             cosine=self._cosine(),
             required_atol=self._required,
             rtol=self._rtol,
@@ -182,6 +184,10 @@ class Comparison:
             finite = np.isfinite(before) & np.isfinite(after)
             before, after, difference = before[finite], after[finite], difference[finite]
             energies = _dot(before, before), _dot(after, after)
+        if before.size:
+            self._low = min(self._low, float(before.min()))
+            self._high = max(self._high, float(before.max()))
+        self._summed += before.size
         self._sum_d += total
         self._sum_bb += energies[0]
         self._sum_aa += energies[1]
@@ -201,6 +207,16 @@ class Comparison:
         if self._sum_dd == 0:
             return math.inf
         return 10 * math.log10(self._sum_bb / self._sum_dd) if self._sum_bb else -math.inf
+
+    def _psnr(self) -> float:
+        if math.isinf(self._max_abs):
+            return -math.inf
+        if self._sum_dd == 0:
+            return math.inf
+        span = self._high - self._low
+        if span <= 0:
+            return -math.inf
+        return 20 * math.log10(span) - 10 * math.log10(self._sum_dd / self._summed)
 
     def _cosine(self) -> float:
         lengths = math.sqrt(self._sum_aa) * math.sqrt(self._sum_bb)

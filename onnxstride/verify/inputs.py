@@ -51,6 +51,11 @@ class Kind(StrEnum):
     MIXED = "mixed"
     NEGATIVE = "negative"
     SPARSE = "sparse"
+    SCENE = "scene"  # as ``scenes`` makes it
+
+
+NOISE = (Kind.MIXED, Kind.NEGATIVE, Kind.SPARSE)
+"""The kinds of feeds that are made to show faults."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +109,9 @@ def make_feed(
     try:
         feed = {item.name: _values(item, shapes[item.name], seed, kind) for item in inputs}
     except OSError as error:
-        raise UsageError(f"no feed can be made up: {error}; give a smaller one with --input-shape") from error
+        raise UsageError(
+            f"no feed can be made up: {error}; give a smaller one with --input-shape"
+        ) from error
     for name in set(non_negative) & set(feed):
         np.abs(feed[name], out=feed[name])
     return feed

@@ -20,13 +20,13 @@ _EXTERNAL = onnx.TensorProto.EXTERNAL
 
 
 def loadable(model: ModelFile) -> Loadable:
-    """The model for ONNX Runtime: its path where that will do, else its bytes.
+    """The model for ONNX Runtime: its path where that holds it as it is, else its bytes.
 
     Raises:
         ModelError: a tensor is missing, damaged or outside the model's folder.
     """
     is_binary = model.path is not None and len(model.source) > 0
-    if is_binary and model.path is not None:
+    if is_binary and not model.is_edited and model.path is not None:
         for tensor in tensors(model.proto):
             if fault := model.fault(tensor):
                 raise fault

@@ -77,6 +77,7 @@ class Pair:
         tolerances: for the outputs of the two without optimisation.
         own_tolerances: for one model at two levels.
         demand: what the outputs must meet.
+        may_widen: what the model before refuses and the model after takes says nothing either.
     """
 
     def __init__(
@@ -88,12 +89,14 @@ class Pair:
         tolerances: Tolerances,
         own_tolerances: Tolerances,
         demand: Demand,
+        may_widen: bool = False,
     ) -> None:
         self._runner = runner
         self._models = dict(zip(Side, models, strict=True))
         self.match = match
         self._tolerances = tolerances
         self._own_tolerances = own_tolerances
+        self._may_widen = may_widen
         self._outputs = {name: Comparison(name, demand) for name in match.outputs}
         self._own = {
             (side, name): Comparison(name, sides=("unoptimised", "optimised"), in_full=False)
@@ -129,7 +132,10 @@ class Pair:
             feeds_of[Side.AFTER] = feeds  # the runner sends the same feeds once
         before = self._run(Side.BEFORE, feeds_of, Level.ORACLE)
         after = self._run(Side.AFTER, feeds_of, Level.ORACLE)
-        if isinstance(before, RunError) and isinstance(after, RunError):
+        says_nothing = isinstance(after, RunError) or (
+            self._may_widen and isinstance(before, Refused)
+        )
+        if isinstance(before, RunError) and says_nothing:
             self.last_refusal = before.message
             return Outcome.REFUSED
         if isinstance(before, RunError):

@@ -47,6 +47,7 @@ class OutputFigures:
         p99_abs: the largest, over the feeds, of the 99th percentile of |d| within one feed. It is
             the exact percentile, rounded up to an element.
         snr_db: 10 log10(sum before^2 / sum d^2).
+        psnr_db: 10 log10(range^2 / mean d^2), the range from the least to the largest value before.
         cosine: of the angle between before and after, all feeds taken as one long vector.
         required_atol: the ``atol`` at which it would have passed, with the ``rtol`` in force.
         rtol: the one in force.
@@ -68,6 +69,7 @@ class OutputFigures:
     max_rel: float
     p99_abs: float
     snr_db: float
+    psnr_db: float
     cosine: float
     required_atol: float
     rtol: float
@@ -123,8 +125,9 @@ class ModelVerdict:
     """Whether one model computes what another does.
 
     ``reasons`` are sentences, one for each thing that speaks against it. ``feeds`` counts what
-    was compared. ``passed_over`` lists the sizes or samples that neither model accepts, or that
-    mean nothing (see ``legal``): they do not tell the two apart.
+    was compared. ``passed_over`` lists the sizes or samples that neither model accepts, that only
+    the second does where it is meant to take more, or that mean nothing (see ``legal``): they do
+    not tell the two apart.
     """
 
     before: str

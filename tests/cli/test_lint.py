@@ -80,7 +80,7 @@ class TestExitCodes:
             pytest.param(["uneven.onnxtxt", "--fail-on", "error"], 0, id="below the level"),
             pytest.param(["uneven.onnxtxt", "--fail-on", "never"], 0, id="never"),
             pytest.param(["uneven.onnxtxt", "--exit-zero"], 0, id="exit-zero"),
-            pytest.param(["uneven.onnxtxt", "--ignore", "UP101"], 0, id="ignored"),
+            pytest.param(["uneven.onnxtxt", "--ignore", "UP101,UP103"], 0, id="ignored"),
             pytest.param(["uneven.onnxtxt", "--select", "DN"], 0, id="not selected"),
             pytest.param(["broken.onnxtxt"], 2, id="unreadable"),
             pytest.param(["gone.onnx"], 2, id="missing"),

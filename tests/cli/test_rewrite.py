@@ -280,3 +280,62 @@ def test_an_unreadable_model(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main(["rewrite", str(model), "-o", str(tmp_path / "out.onnx")]) == 2
     assert capsys.readouterr().err.startswith("onnxstride: error: ")
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+ENLARGED = """
+    <ir_version: 8, opset_import: ["" : 17]>
+    net (float[1,1,H,W] x) => (float[1,1,P,Q] y) <float[1,1,3,3] w = {1,1,1,1,1,1,1,1,1}>
+    {
+        [up] y = ConvTranspose <strides = [2,2], pads = [1,1,1,1], output_padding = [1,1]> (x, w)
+    }"""
+
+
+class TestProbing:
+    """What the outputs draw of constant images, before and after."""
+
+    def test_a_mended_checkerboard_is_shown_to_be_gone(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Without being asked, where the rewrite is meant to mend one."""
+        model, report = written(tmp_path, ENLARGED), tmp_path / "report.json"
+        command = ["rewrite", str(model), "-o", str(tmp_path / "out.onnx")]
+        assert main([*command, "--use", "deconv-to-resize-conv", "--report", str(report)]) == 0
+        assert "/255 rms (white); now 0/255" in capsys.readouterr().out
+        probe = json.loads(report.read_text())["probe"]
+        strongest = {
+            name: max(answer["rms"] for answer in seen["outputs"][0]["answers"])
+            for name, seen in probe.items()
+        }
+        assert strongest["before"] > 0.5
+        assert strongest["after"] < 1e-5
+
+    def test_the_same_function_keeps_its_pattern(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Nothing is probed unless it is asked for; then the figures are equal."""
+        model = written(tmp_path, ENLARGED)
+        command = ["rewrite", str(model), "--use", "deconv-to-subpixel", "-o"]
+        assert main([*command, str(tmp_path / "quiet.onnx")]) == 0
+        assert "/255" not in capsys.readouterr().out
+        assert main([*command, str(tmp_path / "told.onnx"), "--probe"]) == 0
+        told = capsys.readouterr().out.splitlines()[-1]
+        before, after = (part.split("/255")[0].split()[-1] for part in told.split("; now"))
+        assert before == after != "0"
+
+    def test_pictures_of_both(self, tmp_path: Path) -> None:
+        """The probe and its tile, before and after, and the taps of what was there."""
+        model, pictures = written(tmp_path, ENLARGED), tmp_path / "pictures"
+        command = ["rewrite", str(model), "-o", str(tmp_path / "out.onnx")]
+        options = ["--use", "deconv-to-resize-conv", "--save-pictures", str(pictures)]
+        assert main([*command, *options]) == 0
+        names = [path.name for path in pictures.glob("*.png")]
+        assert {name.split("-")[0] for name in names} == {"before", "after"}
+        assert [name for name in names if "taps" in name] == ["before-taps-up.png"]
+
+    def test_a_rule_that_needs_a_probe_selects_nothing_to_mend(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The message names the rewrites that mend what it judges."""
+        model = written(tmp_path, ENLARGED)
+        assert main(["rewrite", str(model), "--diff", "--select", "UP106"]) == 2
+        assert "--use deconv-to-resize-conv or --use smooth-output" in capsys.readouterr().err
