@@ -22,7 +22,7 @@ from .geometry import (
 )
 from .geometry.fields import Field, Origin, Sight, Unknown, Whole
 from .geometry.gridding import density
-from .geometry.lowpass import FOLDS_ABOVE, folding_gain
+from .geometry.lowpass import FOLDS_ABOVE, folding_gain, in_decibels
 from .geometry.resampling import Resampling
 from .geometry.ripple import (
     INTERPOLATES_BELOW_DB,
@@ -71,7 +71,6 @@ from .wording import (
     counts,
     decibels,
     elements,
-    gain_in_words,
     listing,
     percent,
     times,
@@ -138,8 +137,8 @@ __all__ = [
     "floor_form",
     "folding_axes",
     "folding_gain",
-    "gain_in_words",
     "has_ties",
+    "in_decibels",
     "is_even",
     "is_never_negative",
     "listing",

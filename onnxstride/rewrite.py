@@ -10,13 +10,18 @@ class Rewrite:
     """The identity of a rewrite: a module in ``rules/rewrites/`` holds one as ``REWRITE``.
 
     ``on`` lists the layer types that the module's ``fix`` is given; ``mends`` the codes of the
-    rules whose findings it takes away.
+    rules whose findings it takes away. ``at_best`` is what it changes at sites where that is less
+    than ``safety``: there its fragment says so. It is asked where no more than that is allowed.
+    ``opset`` is the oldest ONNX operator set in which what it makes is valid: a site of an older
+    model is built for the version that the model may be raised to, or left alone.
     """
 
     name: str
     safety: Safety
     on: tuple[type, ...]
     mends: tuple[str, ...] = ()
+    at_best: Safety | None = None
+    opset: int = 1
 
 
 @dataclass(frozen=True, slots=True)

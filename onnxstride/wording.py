@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from math import inf, isnan, log10
+from math import isnan
 
 _ELEMENTS = {
     1: ("element",),
@@ -24,15 +24,6 @@ def percent(share: Fraction | float) -> str:
     if 99.9 < value < 100:
         return "over 99.9 %"
     return f"{value:.1f}".removesuffix(".0") + " %"
-
-
-def gain_in_words(gain: float) -> str:
-    """The gain of a filter in decibels: ``-9.5 dB``; nothing and everything are infinite."""
-    if isnan(gain):
-        return "no number"
-    if gain in (0, inf):
-        return "-inf dB" if gain == 0 else "+inf dB"
-    return f"{20 * log10(gain):.1f} dB".replace("-0.0", "0.0")
 
 
 def decibels(figure: float) -> str:

@@ -41,10 +41,11 @@ from onnxstride.api import (
     Severity,
     Skip,
     by,
+    decibels,
     filters_before,
     folding_axes,
     folding_gain,
-    gain_in_words,
+    in_decibels,
     weights,
 )
 
@@ -102,7 +103,7 @@ def check(layer: Conv, graph: Graph) -> Iterator[Finding | Skip]:
         yield RULE.flag(
             layer.ref,
             f"the weights, kernel {by(layer.kernel)} stride {by(layer.strides)}, pass {gain:.2f} "
-            f"times as much at a folding frequency as of a constant ({gain_in_words(gain)}; random "
+            f"times as much at a folding frequency as of a constant ({decibels(in_decibels(gain))}; random "
             f"weights 0 dB): patterns finer than the new grid come back as coarse ones. A "
             f"convolution of stride 1 and a blur with the stride remove them.",
             kernel=layer.kernel,

@@ -44,10 +44,11 @@ from onnxstride.api import (
     Severity,
     Skip,
     by,
+    decibels,
     filters_before,
     folding_axes,
     folding_gain,
-    gain_in_words,
+    in_decibels,
     percent,
 )
 
@@ -125,11 +126,11 @@ def _words(layer: Pool, gain: float) -> str:
     if isinstance(layer, MaxPool):
         return (
             f"max pooling, {what}, keeps maxima at every stride with no filter between: "
-            f"patterns finer than the new grid come back as coarse ones ({gain_in_words(gain)} at "
+            f"patterns finer than the new grid come back as coarse ones ({decibels(in_decibels(gain))} at "
             f"the folding frequencies). A dense pool and a blur with the stride remove them."
         )
     return (
         f"the average, {what}, lets {percent(gain)} of what lies at a folding frequency through "
-        f"({gain_in_words(gain)}): it comes back as a pattern that was never there. A kernel that "
+        f"({decibels(in_decibels(gain))}): it comes back as a pattern that was never there. A kernel that "
         f"is a multiple of the stride lets nothing through."
     )

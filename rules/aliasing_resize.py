@@ -34,8 +34,9 @@ from onnxstride.api import (
     Safety,
     Severity,
     Skip,
+    decibels,
     filters_before,
-    gain_in_words,
+    in_decibels,
     percent,
     resize_gain,
 )
@@ -111,6 +112,6 @@ def _words(layer: Resize, gain: float) -> str:
     return (
         f"{layer.op} {layer.mode} ({layer.coordinates}) by {scales} reads single elements far "
         f"apart and lets {percent(gain)} of what lies at a folding frequency through "
-        f"({gain_in_words(gain)}), so patterns finer than the new grid come back as coarse ones. "
+        f"({decibels(in_decibels(gain))}), so patterns finer than the new grid come back as coarse ones. "
         f"Set antialias = 1 (linear or cubic, opset 18), or average first."
     )

@@ -24,7 +24,8 @@ _OPTIONS = (
     click.option(
         "--init",
         type=click.Choice(["exact", "mean", "fit"]),
-        help="Weights of new convolutions: a corrected average, or fitted on --data.",
+        help="Weights of new convolutions: a corrected average (in place of a ConvTranspose: a "
+        "projection of its own), or fitted on --data.",
     ),
     click.option(
         "--relu",

@@ -26,6 +26,7 @@ from ..verify import (
     verify,
     verify_site,
 )
+from .activations import image_ranges
 from .rewriting import Change, Rewritten
 
 External = Literal["reference", "copy"]
@@ -124,13 +125,23 @@ def _prove(
         whole = verify(
             source,
             written,
-            options if is_gated else replace(options, atol=inf),
+            _of_the_whole(options, rewritten, is_gated=is_gated),
             runner=runner,
             tell=tell,
             names=(source.name, output.name),
+            may_widen=any(change.widens for change in rewritten.changes),
         )
     unproven = tuple(change.node.name for change in rewritten.changes if change.cutout is None)
     return Proof(sites, whole, unproven, is_gated)
+
+
+def _of_the_whole(options: VerifyOptions, rewritten: Rewritten, *, is_gated: bool) -> VerifyOptions:
+    """How to compare the whole: what moves is measured on feeds like those that it is used on."""
+    if not is_gated:
+        options = replace(options, atol=inf)
+    if options.data is not None or _is_exact(rewritten.changes):
+        return options
+    return replace(options, scenes=image_ranges(rewritten.model))
 
 
 def _sites(
@@ -151,11 +162,16 @@ def _sites(
             change.cutout.smallest,
             change.cutout.non_negative,
         )
-        yield verify_site(case, options, runner=runner)
+        # What is demanded of the outputs is no measure for a layer in the middle of the model.
+        yield verify_site(case, replace(options, min_snr=None), runner=runner)
 
 
 def _is_gated(options: VerifyOptions, changes: Iterable[Change]) -> bool:
     """Exact rewrites are held to tolerances; others only to what the user asks for."""
-    if all(change.safety is Safety.EXACT for change in changes):
+    if _is_exact(changes):
         return True
     return (options.min_snr, options.rtol, options.atol) != (None, None, None)
+
+
+def _is_exact(changes: Iterable[Change]) -> bool:
+    return all(change.safety is Safety.EXACT for change in changes)

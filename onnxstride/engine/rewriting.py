@@ -3,10 +3,12 @@
 Two ways lead to a site: a finding whose rule a rewrite mends, or a rewrite named by the user,
 which is then asked about every layer it fits. Sites are visited in graph order and each is
 spliced in before the next is looked at, so that a rewrite which fits weights on activations
-sees what the rewrites before it have made of them. What is known of the values
+sees what the rewrites before it have made of them. A rewrite that may be exact at some sites is
+asked where no more is allowed, and says there what it can do. What is known of the values
 around a site is what the original says of them, so the model is read anew once a rewrite may have
-moved them. A round ends when every site was visited; the model is read anew then in any case,
-because mending one thing can uncover another.
+moved them. What needs a newer operator set comes first, all of it at once, if the user lets the
+model be raised and no other node would mean something else then. A round ends when every site was
+visited; the model is read anew then in any case, because mending one thing can uncover another.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from ..debug import is_debugging, unexpected
-from ..errors import OnnxstrideError, RuleError
+from ..errors import OnnxstrideError, RuleError, RunError, UsageError
 from ..graph import Graph, read_graph
 from ..graph.layers import Layer
 from ..modelfile import ModelFile
@@ -28,6 +30,8 @@ from ..rule import NodeRef, Safety
 from ..surgery import Cutout, Fragment, Replacement, Samples, Site, cut_out, drop_unread, splice
 from .cost import multiply_adds, parameters
 from .lint import lint_graph
+from .opsets import in_the_way, raise_imports, why_not
+from .upstream import Upstream
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -56,6 +60,7 @@ class Plan:
         nodes: glob that a node's name must match.
         options: what the user chose about new layers.
         tap: activations to fit on; None without data.
+        made_up: activations of inputs made up for the model; None where it is not to be run.
     """
 
     rewrites: Sequence[LoadedRewrite]
@@ -65,6 +70,7 @@ class Plan:
     nodes: str = "*"
     options: Options = field(default_factory=Options)
     tap: Tap | None = None
+    made_up: Tap | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,7 @@ class Change:
     cutout: Cutout | None
     uncut: str
     figures: dict[str, Any]
+    widens: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,28 +161,26 @@ class _Run:
     def _round(self) -> bool:
         """Visit every site once; True when something was rewritten."""
         graph = read_graph(self._model)
+        sites = list(self._sites(graph))
+        is_raised = self._raise_opset(sites, graph)
+        if is_raised:
+            graph = read_graph(self._model)
+            sites = list(self._sites(graph))
         layers = {_place(layer): layer for layer in graph.layers}
         gone: set[_Place] = set()
-        for place, candidates in [(_place(layer), found) for layer, found in self._sites(graph)]:
+        for place, candidates in [(_place(layer), found) for layer, found in sites]:
             if place in gone or place not in layers:
                 continue  # its surroundings are new: it is looked at again in the next round
             pending = self._rewritten(layers[place], candidates, graph)
             if pending is None:
                 continue
-            self._pending.append(pending)
             path = pending.site.scope.path
             removed = pending.replacement.removed
             gone.update((path, name) for node in removed for name in node.outputs)
-            # A rewrite is not asked about what it has just made.
-            self._visited.update(
-                ((path, name), pending.loaded.name)
-                for node in pending.replacement.nodes
-                for name in node.output
-            )
-            if pending.loaded.rewrite.safety is not Safety.EXACT:
+            if _safety(pending.loaded, pending.replacement) is not Safety.EXACT:
                 graph = read_graph(self._model)
                 layers = {_place(layer): layer for layer in graph.layers}
-        return bool(gone)
+        return bool(gone) or is_raised
 
     def _sites(self, graph: Graph) -> Iterator[tuple[Layer, list[LoadedRewrite]]]:
         """Layers to look at, each with the rewrites to try in turn."""
@@ -186,22 +191,17 @@ class _Run:
                     yield layer, fitting
             return
         findings, _, _ = lint_graph(graph, self._plan.rules)
-        layers = {layer.ref: layer for layer in graph.layers}
-        by_node: dict[NodeRef, dict[str, None]] = {}
-        for finding in findings:
-            by_node.setdefault(finding.node, {})[finding.code] = None
-        for ref, codes in by_node.items():
-            if ref not in layers:
-                continue  # a rule may point at another node than the layer it was given
-            layer = layers[ref]
-            remedies = {
-                rewrite.name: rewrite
-                for code in codes
-                for rewrite in self._plan.rewrites
-                if code in rewrite.rewrite.mends and isinstance(layer, rewrite.rewrite.on)
-            }
-            if remedies and self._is_meant(layer):
-                yield layer, list(remedies.values())
+        upstream = Upstream(graph)
+        remedies: dict[Layer, dict[str, LoadedRewrite]] = {}
+        for ref, code in dict.fromkeys((finding.node, finding.code) for finding in findings):
+            for loaded in self._plan.rewrites:
+                if code not in loaded.rewrite.mends:
+                    continue
+                for layer in upstream.layers_at(ref, loaded.rewrite.on):
+                    remedies.setdefault(layer, {})[loaded.name] = loaded
+        for layer in graph.layers:
+            if layer in remedies and self._is_meant(layer):
+                yield layer, list(remedies[layer].values())
 
     def _is_meant(self, layer: Layer) -> bool:
         name, glob = layer.node.name, self._plan.nodes
@@ -216,33 +216,109 @@ class _Run:
             if (place, loaded.name) in self._visited:
                 continue
             self._visited.add((place, loaded.name))
-            if loaded.rewrite.safety.rank > self._plan.allow.rank:
-                self._offered.setdefault(loaded.rewrite.safety.value, set()).add(place)
-                continue
-            pending = self._asked(layer, loaded, graph)
+            rewrite, allowed = loaded.rewrite, self._plan.allow.rank
+            pending = None
+            if (rewrite.at_best or rewrite.safety).rank <= allowed:
+                pending = self._asked(layer, loaded, graph)
             if pending is not None:
                 return pending
+            if rewrite.safety.rank > allowed:
+                self._offered.setdefault(rewrite.safety.value, set()).add(place)
         return None
 
+    def _raise_opset(
+        self, sites: Sequence[tuple[Layer, list[LoadedRewrite]]], graph: Graph
+    ) -> bool:
+        """Rewrite all that needs a newer operator set, at once, and raise the model's.
+
+        One by one would not do: in the newer set what is still to be rewritten is not valid. True
+        when it was done; where it cannot be, those sites are declined.
+        """
+        target, taken = self._plan.options.opset, {*self._taken}
+        asked = list(self._built_for_newer(sites, graph))
+        if not asked:
+            return False
+        willing = [each for each in asked if each[0].rewrite.opset <= (target or 0)]
+        going = {node for _, _, replacement in willing for node in replacement.removed}
+        obstacles = [node for node in in_the_way(graph, target or 0) if node not in going]
+        is_raised = False
+        for loaded, site, replacement in asked:
+            reason = why_not(loaded.rewrite, site.layer.opset, target, obstacles)
+            if reason:
+                self._declined.append(Declined(site.ref, loaded.name, reason))
+                continue
+            replacement.figures["opset"] = target
+            self._put_in(loaded, site, replacement, graph)
+            is_raised = True
+        if is_raised:
+            raise_imports(self._model.proto, target or 0)
+        else:
+            self._taken = taken
+        return is_raised
+
+    def _built_for_newer(
+        self, sites: Sequence[tuple[Layer, list[LoadedRewrite]]], graph: Graph
+    ) -> Iterator[tuple[LoadedRewrite, Site, Replacement]]:
+        """What rewrites would make of layers whose operator set is too old for them."""
+        for layer, candidates in sites:
+            for loaded in candidates:
+                needed, key = loaded.rewrite.opset, (_place(layer), loaded.name)
+                is_allowed = loaded.rewrite.safety.rank <= self._plan.allow.rank
+                if needed <= layer.opset or key in self._visited or not is_allowed:
+                    continue
+                self._visited.add(key)
+                site = self._site(layer, graph, max(needed, self._plan.options.opset or 0))
+                replacement = self._answer(loaded, site)
+                if not isinstance(replacement, Refusal):
+                    yield loaded, site, replacement
+                    break
+                self._declined.append(Declined(layer.ref, loaded.name, replacement.reason))
+
+    def _site(self, layer: Layer, graph: Graph, opset: int | None = None) -> Site:
+        plan = self._plan
+        taps = self._tapped(plan.tap, layer), self._tapped(plan.made_up, layer)
+        return Site(layer, graph, plan.options, self._taken, *taps, plan.allow, opset)
+
     def _asked(self, layer: Layer, loaded: LoadedRewrite, graph: Graph) -> _Pending | None:
-        site = Site(layer, graph, self._plan.options, self._taken, self._samples_at(layer))
-        replacement = _answer(loaded, site)
+        site = self._site(layer, graph)
+        replacement = self._answer(loaded, site)
         if isinstance(replacement, Refusal):
-            self._declined.append(Declined(layer.ref, loaded.name, replacement.reason))
+            if loaded.rewrite.safety.rank <= self._plan.allow.rank:  # else it is an offer
+                self._declined.append(Declined(layer.ref, loaded.name, replacement.reason))
             return None
+        return self._put_in(loaded, site, replacement, graph)
+
+    def _put_in(
+        self, loaded: LoadedRewrite, site: Site, replacement: Replacement, graph: Graph
+    ) -> _Pending:
+        """The replacement, spliced into the model."""
         pending = _Pending(
             site,
             loaded,
             replacement,
-            cut_out(graph, layer, replacement),
+            cut_out(graph, site.layer, replacement),
             parameters(replacement.removed),
             multiply_adds(replacement.removed, graph),
         )
         splice(site.scope, replacement, graph.ir_version)
+        self._pending.append(pending)
+        # A rewrite is not asked about what it has just made.
+        self._visited.update(
+            ((site.scope.path, name), loaded.name)
+            for node in replacement.nodes
+            for name in node.output
+        )
         return pending
 
-    def _samples_at(self, layer: Layer) -> Callable[[], Samples] | None:
-        tap = self._plan.tap
+    def _answer(self, loaded: LoadedRewrite, site: Site) -> Replacement | Refusal:
+        try:
+            return _answer(loaded, site)
+        except (RunError, UsageError) as error:
+            if site.has_samples or not site.can_make_up_samples:
+                raise
+            return Refusal(f"no inputs made up for the model take it this far: {error.message}")
+
+    def _tapped(self, tap: Tap | None, layer: Layer) -> Callable[[], Samples] | None:
         if tap is None or layer.node.scope.path:
             return None  # a tensor inside a body or function cannot be handed out
         return lambda: tap(self._model, layer)
@@ -274,7 +350,7 @@ class _Run:
         return Change(
             node=pending.site.ref,
             rewrite=pending.loaded.name,
-            safety=pending.loaded.rewrite.safety,
+            safety=_safety(pending.loaded, pending.replacement),
             removed=tuple(node.op_type for node in pending.replacement.removed),
             added=tuple(node.op_type for node in pending.replacement.nodes),
             parameters_before=pending.parameters_before,
@@ -285,6 +361,7 @@ class _Run:
             cutout=cut if isinstance(cut, Cutout) else None,
             uncut=cut if isinstance(cut, str) else "",
             figures=pending.replacement.figures,
+            widens=pending.replacement.widens,
         )
 
 
@@ -301,7 +378,7 @@ def _answer(loaded: LoadedRewrite, site: Site) -> Replacement | Refusal:
         if not isinstance(answer, Fragment):
             raise TypeError(f"expected a Fragment or a Refusal, found {answer!r}")
         replacement = answer.finished()
-        _hold_to_contract(replacement, site)
+        _hold_to_contract(loaded, replacement, site)
     except OnnxstrideError:
         raise
     except Exception as error:
@@ -314,8 +391,16 @@ def _answer(loaded: LoadedRewrite, site: Site) -> Replacement | Refusal:
     return replacement
 
 
-def _hold_to_contract(replacement: Replacement, site: Site) -> None:
-    """Raise unless all that is read of the nodes that go is made by those that come."""
+def _safety(loaded: LoadedRewrite, replacement: Replacement) -> Safety:
+    """What a rewrite changes at one site."""
+    return replacement.safety or loaded.rewrite.safety
+
+
+def _hold_to_contract(loaded: LoadedRewrite, replacement: Replacement, site: Site) -> None:
+    """Raise if more changes than is allowed, or something is read of the nodes that go."""
+    safety = _safety(loaded, replacement)
+    if safety.rank > min(site.allow.rank, loaded.rewrite.safety.rank):
+        raise ValueError(f"the change is {safety}, which is more than is allowed")
     made = {name for node in replacement.nodes for name in node.output}
     for node in replacement.removed:
         for name in filter(None, node.outputs):

@@ -1,9 +1,10 @@
-"""Weights for a convolution that stands in for a maximum: expected, or fitted on activations.
+"""Weights for new layers: expected, projected, or fitted on activations.
 
-Arrays in, arrays out: no model, no node and no runtime is known here, but in ``pools``, which
-asks a site what the rewrites of a max pool need to know.
+Arrays in, arrays out: no model, no node and no runtime is known here, but in ``pools`` and
+``resize_convs``, which ask a site what the rewrites of a layer need to know.
 """
 
+from .equal_gains import equalised
 from .fit import Fit, fitted
 from .gaussian import Expectation, Line, estimated, expectation
 from .interpolation import linear_weights, resized
@@ -14,6 +15,7 @@ __all__ = [
     "Expectation",
     "Fit",
     "Line",
+    "equalised",
     "estimated",
     "expectation",
     "fitted",

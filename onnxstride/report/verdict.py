@@ -7,10 +7,10 @@ The text begins with the verdict, then why, then the figures::
       output 'y' is off by 0.733 at [0, 2, 5, 6] (-0.733 before, 0 after), with seed 0, negative;
       an atol of 0.733 would be needed, 2e-05 is allowed
 
-      output  shape    type     max abs  mean abs  p99 abs  max rel  SNR     cosine  top-1
-      y       1x10     float32  0.733    0.021     0.61     1        12.1dB  0.9702  99.2 %
+      output  shape  type     max abs  mean abs  p99 abs  max rel  SNR      PSNR     cosine  top-1
+      y       1x10   float32  0.733    0.021     0.61     1        12.1 dB  20.5 dB  0.9702  99.2 %
 
-    Compared on 12 feeds. 3 were passed over, as neither model takes them: H=1, W=1; H=2, W=2; ..
+    Compared on 12 feeds. 3 were passed over, as before does not take them: H=1, W=1; H=2, W=2; ..
 
 The JSON document is described by ``schemas/verify.schema.json``.
 """
@@ -33,8 +33,8 @@ _INDENT = "  "
 _SIZES_SHOWN = 6
 _WIDEST_NAME = 40
 _HEADINGS = (
-    *("output", "shape", "type", "max abs", "mean abs", "p99 abs", "max rel", "SNR", "cosine"),
-    *("atol needed", "worst at"),
+    *("output", "shape", "type", "max abs", "mean abs", "p99 abs", "max rel", "SNR", "PSNR"),
+    *("cosine", "atol needed", "worst at"),
 )
 _TOP1 = "top-1"
 
@@ -107,6 +107,7 @@ def _output_row(item: OutputFigures, has_top1: bool) -> tuple[str, ...]:
         _figure(item.p99_abs),
         _figure(item.max_rel),
         _decibels(item.snr_db),
+        _decibels(item.psnr_db),
         _cosine(item.cosine),
         _figure(item.required_atol),
         _place(item.worst),
@@ -163,7 +164,7 @@ def _footer(verdict: ModelVerdict, width: int) -> Iterator[str]:
     over = verdict.passed_over
     if over:
         shown = "; ".join(over[:_SIZES_SHOWN]) + ("; .." if len(over) > _SIZES_SHOWN else "")
-        told += f" {len(over)} passed over, as neither model takes them: {shown}"
+        told += f" {len(over)} passed over, as {verdict.before} does not take them: {shown}"
     yield from wrapped(told, indent="", width=width)
 
 
@@ -206,6 +207,7 @@ def _output(item: OutputFigures) -> dict[str, Any]:
         "max_rel": json_value(item.max_rel),
         "p99_abs": json_value(item.p99_abs),
         "snr_db": json_value(item.snr_db),
+        "psnr_db": json_value(item.psnr_db),
         "cosine": json_value(item.cosine),
         "required_atol": json_value(item.required_atol),
         "worst_index": _worst(item.worst),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..geometry import Axis, floor_form, transposed_size
 from ..graph import Graph
 from ..graph.layers import ConvTranspose, Layer, Pool, Window
-from ..graph.scope import Dim, Scope, Shape
+from ..graph.scope import DEFAULT_DOMAIN, Dim, Scope, Shape
 from .fragment import Replacement
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ class Cutout:
 
 def cut_out(graph: Graph, layer: Layer, replacement: Replacement) -> Cutout | str:
     """The two models; or, where they cannot run alone, what is missing for it."""
+    if replacement.uncut:
+        return replacement.uncut
     scope = layer.node.scope
     old = [_standalone(node.proto, scope) for node in replacement.removed]
     new = [_standalone(proto, scope) for proto in replacement.nodes]
@@ -77,7 +79,7 @@ def cut_out(graph: Graph, layer: Layer, replacement: Replacement) -> Cutout | st
         inputs.append(value)
     return Cutout(
         _model(graph, scope, old, (), inputs, outputs),
-        _model(graph, scope, new, replacement.constants, inputs, outputs),
+        _model(graph, scope, new, replacement.constants, inputs, outputs, replacement.opset),
         partial(_loaded, graph, scope, constants),
         _smallest(layer),
         replacement.non_negative,
@@ -163,12 +165,15 @@ def _model(
     constants: tuple[TensorProto, ...],
     inputs: list[Any],
     outputs: list[str],
+    opset: int | None = None,
 ) -> ModelProto:
+    """These nodes as a model; ``opset`` is the scope's unless another is given."""
     from onnx import helper
 
     made = [helper.make_empty_tensor_value_info(name) for name in outputs]
     for value in made:
         value.type.tensor_type.elem_type = scope.element_type(value.name) or 0
     body = helper.make_graph(nodes, "cutout", inputs, made, constants)
-    opsets = [helper.make_opsetid(domain, version) for domain, version in scope.opsets.items()]
+    versions = {**scope.opsets} if opset is None else {**scope.opsets, DEFAULT_DOMAIN: opset}
+    opsets = [helper.make_opsetid(domain, version) for domain, version in versions.items()]
     return helper.make_model(body, opset_imports=opsets, ir_version=graph.ir_version)

@@ -12,6 +12,7 @@ from ..graph import Graph
 from ..graph.layers import Layer
 from ..graph.scope import Node, Scope
 from ..rewrite import Options
+from ..rule import Safety
 from .fragment import Fragment
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ class Site:
         layer: the layer; ``node`` and ``scope`` are its node and that node's scope.
         graph: the model around it, as it is now.
         options: what the user chose.
+        allow: the most that may be changed here.
+        opset: version of the ONNX operator set that new nodes are written for: newer than the
+            layer's where the model is about to be raised.
     """
 
     def __init__(
@@ -37,12 +41,18 @@ class Site:
         options: Options,
         taken: set[str],
         samples: Callable[[], Samples] | None = None,
+        made_up: Callable[[], Samples] | None = None,
+        allow: Safety = Safety.TRAINING,
+        opset: int | None = None,
     ) -> None:
         self.layer = layer
         self.graph = graph
         self.options = options
         self._taken = taken
+        self.allow = allow
+        self.opset = layer.opset if opset is None else opset
         self._samples = samples
+        self._made_up = made_up
 
     @property
     def node(self) -> Node:
@@ -57,15 +67,15 @@ class Site:
         return self.layer.node.scope
 
     @property
-    def opset(self) -> int:
-        return self.layer.opset
-
-    @property
     def dtype(self) -> np.dtype[Any] | None:
         """Element type of the map the layer reads; None when it is unknown."""
+        return self.dtype_of(self.layer.input)
+
+    def dtype_of(self, name: str) -> np.dtype[Any] | None:
+        """Element type of a tensor; None when it is unknown."""
         from onnx import helper
 
-        element_type = self.scope.element_type(self.layer.input)
+        element_type = self.scope.element_type(name)
         if element_type is None:
             return None
         return np.dtype(helper.tensor_dtype_to_np_dtype(element_type))
@@ -88,6 +98,16 @@ class Site:
         if self._samples is not None:
             yield from self._samples()
 
+    @property
+    def can_make_up_samples(self) -> bool:
+        """True when the model can be run on inputs made up for it, and the layer looked into."""
+        return self._made_up is not None
+
+    def made_up_samples(self) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        """Activations as ``samples`` gives them, of inputs made up for the model."""
+        if self._made_up is not None:
+            yield from self._made_up()
+
     def constant(self, name: str) -> NDArray[Any] | None:
         """Value of a tensor the node reads, when the file fixes it."""
         return self.graph.constant(self.node, name)
@@ -97,5 +117,10 @@ class Site:
         return bool(name) and bool(self.scope.consumers(name) or self.scope.is_output(name))
 
     def fragment(self, *also: Node) -> Fragment:
-        """An empty fragment in place of the node, and of ``also``, nodes that only feed it."""
-        return Fragment(self.node.name, self.opset, [*also, self.node], self._taken)
+        """An empty fragment in place of the node, and of ``also``, which only feed or read it."""
+        removed = sorted({*also, self.node}, key=lambda node: node.index)
+        return Fragment(self.node.name, self.opset, removed, self._taken)
+
+    def fragment_at(self, node: Node) -> Fragment:
+        """An empty fragment in place of another node, with names as if it were this one."""
+        return Fragment(self.node.name, self.opset, [node], self._taken)

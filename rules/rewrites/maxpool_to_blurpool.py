@@ -39,7 +39,9 @@ from onnxstride.surgery import (
     padded,
 )
 
-REWRITE = Rewrite("maxpool-to-blurpool", Safety.APPROXIMATE, on=(MaxPool,), mends=("DN201",))
+REWRITE = Rewrite(
+    "maxpool-to-blurpool", Safety.APPROXIMATE, on=(MaxPool,), mends=("DN201", "DN205")
+)
 
 EXAMPLES = {
     "the textbook pool": """

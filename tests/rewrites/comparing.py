@@ -1,7 +1,9 @@
 """What a rewrite left alone, field by field: both models with their sites taken out.
 
 A site's nodes are those it replaced, and those that carry its name or begin with it; constants
-that begin with it belong to it too. What remains of both models has to be the same bytes.
+that begin with it belong to it too. Nodes that fed sites and nothing else may go with them, and
+nodes that read sites and nothing else may have become part of them. What remains of both models
+has to be the same bytes, but for operator sets that had to rise.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -21,8 +23,14 @@ def differences(
     sites = list(changes)
     found: list[str] = []
     old, new = _rest(before, sites), _rest(after, sites)
+    _raise(old, max((site.figures.get("opset", 0) for site in sites), default=0))
+    replaced = [*_replaced(before, sites)]
+    behind = _behind(before, after, replaced)
+    for _, body in (*_bodies(old), *_bodies(new)):
+        _drop(body.node, lambda node: {*node.output} in behind)
+    replaced += _fed_only(before, after, replaced)
     for (where, one), (_, other) in zip(_bodies(old), _bodies(new), strict=True):
-        found += _differences_in(where, one, other, before, sites)
+        found += _differences_in(where, one, other, replaced, sites)
     if not found and old.SerializeToString(deterministic=True) != new.SerializeToString(
         deterministic=True
     ):
@@ -31,19 +39,22 @@ def differences(
 
 
 def _differences_in(
-    where: str, old: _Body, new: _Body, before: onnx.ModelProto, sites: list[Change]
+    where: str, old: _Body, new: _Body, replaced: list[onnx.NodeProto], sites: list[Change]
 ) -> Iterator[str]:
     """What differs in one body; what may be gone is taken out of ``old``."""
+    _drop(old.node, lambda node: node in replaced)
     outputs = {tuple(node.output) for node in new.node}
     for node in old.node:
         if tuple(node.output) not in outputs:
             yield f"{where}: node {node.name!r} is gone"
-    vanished = _vanished(before, sites)
+    read = {name for node in replaced for name in node.input}
+    vanished = {name for node in replaced for name in node.output}
+    vanished -= {site.node.outputs[0] for site in sites}  # it stands for the site from then on
     _drop(old.value_info, lambda value: value.name in vanished)
     if isinstance(old, onnx.GraphProto) and isinstance(new, onnx.GraphProto):
         _drop(old.quantization_annotation, lambda entry: entry.tensor_name in vanished)
         for name in _dropped_initializers(old, new):
-            if name not in _read_by_sites(before, sites):
+            if name not in read:
                 yield f"{where}: initializer {name!r} is gone, which no site read"
     for field in old.DESCRIPTOR.fields:
         if getattr(old, field.name) != getattr(new, field.name):
@@ -75,6 +86,8 @@ def _rest(model: onnx.ModelProto, sites: list[Change]) -> onnx.ModelProto:
 def _is_of_a_site(node: onnx.NodeProto, sites: list[Change]) -> bool:
     if any(node.output and node.output[0] == site.node.outputs[0] for site in sites):
         return True
+    if node.output and _begins_like_a_site(node.output[0], sites):
+        return True
     return _begins_like_a_site(node.name, sites)
 
 
@@ -82,20 +95,62 @@ def _begins_like_a_site(name: str, sites: list[Change]) -> bool:
     return any(name.startswith(f"{site.node.name}/") for site in sites)
 
 
-def _read_by_sites(before: onnx.ModelProto, sites: list[Change]) -> set[str]:
+def _replaced(before: onnx.ModelProto, sites: list[Change]) -> Iterator[onnx.NodeProto]:
+    """The nodes of ``before`` that sites replaced."""
     outputs = {site.node.outputs[0] for site in sites}
-    return {
-        name
-        for _, body in _bodies(before)
-        for node in body.node
-        if node.output and node.output[0] in outputs
-        for name in node.input
-    }
+    for _, body in _bodies(before):
+        yield from (node for node in body.node if node.output and node.output[0] in outputs)
 
 
-def _vanished(before: onnx.ModelProto, sites: list[Change]) -> set[str]:
-    """Outputs of replaced nodes other than the first, which stays."""
-    return {name for site in sites for name in site.node.outputs[1:]}
+def _fed_only(
+    before: onnx.ModelProto, after: onnx.ModelProto, replaced: list[onnx.NodeProto]
+) -> list[onnx.NodeProto]:
+    """Nodes that are gone and were read by the replaced ones alone, or by each other."""
+    kept = {tuple(node.output) for _, body in _bodies(after) for node in body.node}
+    nodes = [node for _, body in _bodies(before) for node in body.node]
+    gone = [node for node in nodes if tuple(node.output) not in kept and node not in replaced]
+    handed_out = {_name(each) for _, body in _bodies(before) for each in body.output}
+    found: list[onnx.NodeProto] = []
+    while True:
+        going = [*replaced, *found]
+        fed = {name for node in going for name in node.input}
+        staying = {name for node in nodes if node not in going for name in node.input} | handed_out
+        more = [
+            node
+            for node in gone
+            if node not in found and fed & set(node.output) and not staying & set(node.output)
+        ]
+        if not more:
+            return found
+        found += more
+
+
+def _behind(
+    before: onnx.ModelProto, after: onnx.ModelProto, replaced: list[onnx.NodeProto]
+) -> list[set[str]]:
+    """Outputs of nodes that have changed and that read, besides constants, only what sites made."""
+    kept = [node for _, body in _bodies(after) for node in body.node]
+    constants = {tensor.name for tensor in before.graph.initializer}
+    made = {name for node in replaced for name in node.output}
+    found: list[set[str]] = []
+    for node in (node for _, body in _bodies(before) for node in body.node):
+        reads = {*node.input} - constants
+        if node not in kept and node not in replaced and reads and reads <= made:
+            made |= {*node.output}
+            found.append({*node.output})
+    return found
+
+
+def _raise(model: onnx.ModelProto, opset: int) -> None:
+    for imports in (model.opset_import, *(each.opset_import for each in model.functions)):
+        for entry in imports:
+            if not entry.domain:
+                entry.version = max(entry.version, opset)
+
+
+def _name(output: Any) -> str:
+    """What a graph hands out is a value with a name; of a function it is the name."""
+    return output if isinstance(output, str) else str(output.name)
 
 
 def _bodies(model: onnx.ModelProto) -> Iterator[tuple[str, _Body]]:

@@ -1,6 +1,6 @@
 """Models rewritten by name, made whole, and run by ONNX Runtime."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -9,11 +9,14 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from onnxstride.engine.activations import Activations
 from onnxstride.engine.rewriting import Plan, Rewritten, rewrite_model
+from onnxstride.errors import Refused
 from onnxstride.modelfile import ModelFile
 from onnxstride.registry import find_rewrite, load_rewrites
 from onnxstride.rewrite import Options
 from onnxstride.rule import Safety
+from onnxstride.verify import Feeds, Level, Loadable, Runner
 from tests.modelfile.building import tensors_of
 
 Array = NDArray[Any]
@@ -30,8 +33,20 @@ def rewritten(
     """The model after these rewrites, applied to every node they fit."""
     opened = model if isinstance(model, ModelFile) else ModelFile.from_proto(model)
     chosen = [find_rewrite(REWRITES, name) for name in names]
-    plan = Plan(chosen, named=True, allow=Safety.TRAINING, nodes=nodes, options=Options(**options))
+    plan = Plan(
+        chosen,
+        named=True,
+        allow=Safety.TRAINING,
+        nodes=nodes,
+        options=Options(**options),
+        made_up=made_up(opened),
+    )
     return rewrite_model(opened, plan)
+
+
+def made_up(model: ModelFile) -> Activations:
+    """A tap that makes up inputs for the model."""
+    return Activations(model, None, InProcess())
 
 
 def whole(model: ModelFile) -> onnx.ModelProto:
@@ -57,10 +72,42 @@ class Session:
             proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
 
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the outputs, in order."""
+        return [each.name for each in self._session.get_outputs()]
+
     def run(self, feeds: Mapping[str, Array]) -> list[Array]:
         """Every output, in order."""
         outputs: list[Array] = self._session.run(None, dict(feeds))
         return outputs
+
+
+class InProcess(Runner):
+    """Runs models in this process, which costs a test no time to start another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sessions: dict[Loadable, Session] = {}
+
+    def run(
+        self,
+        model: Loadable,
+        feeds: Feeds,
+        level: Level = Level.ORACLE,
+        outputs: Sequence[str] | None = None,
+    ) -> dict[str, Array]:
+        assert isinstance(model.content, bytes)
+        try:
+            if model not in self._sessions:
+                self._sessions[model] = Session(onnx.ModelProto.FromString(model.content))
+            session = self._sessions[model]
+            return dict(zip(session.outputs, session.run(feeds), strict=True))
+        except refusals() as error:
+            raise Refused(str(error)) from error
+
+    def drop(self, model: Loadable) -> None:
+        self._sessions.pop(model, None)
 
 
 def refusals() -> tuple[type[Exception], ...]:

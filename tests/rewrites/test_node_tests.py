@@ -2,12 +2,14 @@
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 from onnx.backend.test.case.node import collect_testcases
 
 from .running import rewritten, run
@@ -24,18 +26,39 @@ PADDING_REFUSED = {
         "the average counts padding, and would count the overhang"
     ),
 }
+EVEN = "every phase has as many taps as the next"
+DECONV_REFUSED: dict[str, dict[str, str]] = {
+    "deconv-to-subpixel": {},
+    "deconv-pad-kernel": dict.fromkeys(
+        (
+            "test_convtranspose",
+            "test_convtranspose_1d",
+            "test_convtranspose_3d",
+            "test_convtranspose_dilations",
+            "test_convtranspose_group_2",
+            "test_convtranspose_group_2_image_3",
+        ),
+        EVEN,
+    ),
+}
+COMPUTED = "its weights are computed when the model runs, or missing from the file"
 STATED = "its padding is stated already"
 
 WINDOWS = {"MaxPool", "AveragePool", "LpPool", "Conv", "ConvTranspose"}
 
 
 @cache
-def node_tests() -> tuple[Any, ...]:
-    """Every backend node test with a pool or a convolution of the default operator set."""
+def every_node_test() -> tuple[Any, ...]:
+    """Every backend node test of the onnx package; collecting them takes seconds."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the collected cases overflow on purpose
-        cases = collect_testcases(None)
-    return tuple(case for case in cases if WINDOWS & _operators(case))
+        return tuple(collect_testcases(None))
+
+
+@cache
+def node_tests() -> tuple[Any, ...]:
+    """Every backend node test with a pool or a convolution of the default operator set."""
+    return tuple(case for case in every_node_test() if WINDOWS & _operators(case))
 
 
 def with_operator(*op_types: str) -> list[Any]:
@@ -89,6 +112,43 @@ def test_average_pools() -> None:
     assert faults == []
     assert refused == {}
     assert count >= 19
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A node test with the weights, which it has as inputs, in the file."""
+
+    name: str
+    model: onnx.ModelProto
+    data_sets: list[tuple[list[Any], list[Any]]]
+    rtol: float
+
+    @classmethod
+    def of(cls, case: Any) -> "Frozen":
+        ((inputs, outputs),) = case.data_sets
+        model = onnx.ModelProto()
+        model.CopyFrom(case.model)
+        names = [value.name for value in model.graph.input]
+        model.graph.initializer.extend(map(numpy_helper.from_array, inputs[1:], names[1:]))
+        del model.graph.input[1:]
+        return cls(case.name, model, [(inputs[:1], outputs)], case.rtol)
+
+
+@pytest.mark.parametrize(("name", "expected"), DECONV_REFUSED.items(), ids=DECONV_REFUSED)
+def test_transposed(name: str, expected: dict[str, str]) -> None:
+    """Every ConvTranspose whose taps are not even already, once its weights are in the file."""
+    cases = with_operator("ConvTranspose")
+    refused, count, faults = judged(list(map(Frozen.of, cases)), name)
+    assert faults == []
+    assert refused == expected
+    assert count == len(cases) - len(expected) >= 5
+
+
+def test_transposed_by_inputs() -> None:
+    """As they are, with weights that are inputs, all are refused."""
+    refused, _, _ = judged(with_operator("ConvTranspose"), "deconv-to-subpixel")
+    assert set(refused.values()) == {COMPUTED}
+    assert len(refused) == len(with_operator("ConvTranspose"))
 
 
 def test_padding() -> None:

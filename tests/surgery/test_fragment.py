@@ -80,6 +80,17 @@ def test_an_input_left_out_is_empty() -> None:
     assert list(resize.input) == ["x", "", "", sizes]
 
 
+def test_a_constant_for_an_edited_node_alone() -> None:
+    """It comes along although no new node reads it."""
+    site = site_of(model_of(ONE_POOL))
+    fragment = site.fragment()
+    name = fragment.constant(np.full(3, 2, np.float32), "factor")
+    fragment.edit(site.node, inputs={0: name})
+    (constant,) = fragment.finished().constants
+    assert constant.name == name
+    np.testing.assert_array_equal(numpy_helper.to_array(constant), np.full(3, 2, np.float32))
+
+
 def test_attributes_keep_their_kind() -> None:
     """Integers, floats, strings, lists of them, and arrays as tensors."""
     fragment = site_of(model_of(ONE_POOL)).fragment()

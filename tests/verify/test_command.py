@@ -171,7 +171,8 @@ class TestJson:
         }
         assert set(document["outputs"][0]) == {
             *("name", "shape_before", "shape_after", "dtype", "max_abs", "mean_abs", "max_rel"),
-            *("p99_abs", "snr_db", "cosine", "required_atol", "worst_index", "top1_agreement"),
+            *("p99_abs", "snr_db", "psnr_db", "cosine", "required_atol", "worst_index"),
+            "top1_agreement",
         }
         assert document["outputs"][0]["max_abs"] == "inf"
         assert document["outputs"][0]["worst_index"] == {"feed": "seed 0", "index": [0, 1]}
@@ -209,6 +210,7 @@ def figures(name: str = "y") -> OutputFigures:
         max_rel=inf,
         p99_abs=0.5,
         snr_db=-inf,
+        psnr_db=-inf,
         cosine=0.9999999,
         required_atol=inf,
         rtol=1e-4,

@@ -69,6 +69,8 @@ class TestFigures:
         }
         if d.any():
             expected["snr_db"] = 10 * np.log10((x * x).sum() / (d * d).sum())
+            if np.ptp(x):
+                expected["psnr_db"] = 10 * np.log10(np.ptp(x) ** 2 / np.square(d).mean())
             assert found.worst is not None
             feed, place = np.unravel_index(d.argmax(), d.shape)
             assert found.worst.feed == f"feed {feed}"
@@ -78,6 +80,7 @@ class TestFigures:
         else:
             assert found.worst is None
             assert found.snr_db == INF
+            assert found.psnr_db == INF
         for name, value in expected.items():
             assert getattr(found, name) == pytest.approx(value, rel=1e-9, abs=1e-12), name
         assert found.matches
@@ -110,6 +113,13 @@ class TestFigures:
         assert compared(([0.0, 0.0], [0.0, 1.0])).cosine == 0.0
         assert compared(([0.1, 0.2, 0.3], [0.1, 0.2, 0.3])).cosine == 1.0
         assert compared(([0.0, 0.0], [0.0, 1.0])).snr_db == -INF
+
+    def test_the_peak_is_the_range(self) -> None:
+        """Of finite values before, over all feeds; a constant has none."""
+        found = compared(([100.0, 102.0], [100.0, 101.0]), ([96.0, INF], [96.0, INF]))
+        assert found.psnr_db == pytest.approx(10 * np.log10(36 / (1 / 3)))
+        assert compared(([5.0, 5.0], [5.0, 6.0])).psnr_db == -INF
+        assert compared(([5.0, 6.0], [5.0, NAN])).psnr_db == -INF
 
     def test_the_percentile_is_an_element(self) -> None:
         """Rounded up, and of what is not NaN."""
