@@ -46,6 +46,16 @@ REWRITES = (
     "explicit-padding",
     "guard-zero-pad",
     "drop-unused-indices",
+    "deconv-to-subpixel",
+    "deconv-pad-kernel",
+    "subpixel-to-deconv",
+    "deconv-to-resize-conv",
+    "smooth-output",
+    "conv-to-space-to-depth",
+    "conv-to-blurred",
+    "resize-to-antialiased",
+    "resize-to-skip-size",
+    "upsample-to-resize",
 )
 """Every rewrite that is exact or approximate; those for training make other models."""
 PATIENCE = 600.0

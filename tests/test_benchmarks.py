@@ -16,7 +16,7 @@ import onnx
 import pytest
 from onnx import ModelProto, numpy_helper
 
-from benchmarks import inputs, lint, peers, rewrite
+from benchmarks import deconv, inputs, lint, peers, rewrite
 from benchmarks.measure import Command, Measured, Run, measure, measure_rounds
 from benchmarks.report import (
     BROKEN,
@@ -317,6 +317,80 @@ class TestRewriting:
         [timed] = rewrite.latencies([tmp_path / "missing.onnx"], ["avgpool-to-conv"])
         assert "ratio" not in timed.latency
         assert "no such file" in timed.cells[3]
+
+
+SMALL = deconv.layer(4, 2, 1, 3, 2, 5)
+
+
+def always(model: ModelProto) -> Callable[[deconv.Layer], ModelProto]:
+    """A builder of one model, whatever the layer."""
+    return lambda layer: model
+
+
+class TestDeconvs:
+    @pytest.mark.parametrize(
+        "layer",
+        [
+            pytest.param(SMALL, id="cropped or aligned"),
+            pytest.param(deconv.layer(3, 2, 1, 4, 4, 5, op=1, group=4), id="aligned alone"),
+            pytest.param(deconv.layer(5, 3, 2, 2, 3, 6, rank=1), id="one dimension"),
+            pytest.param(deconv.layer(2, 2, 0, 2, 3, 3, rank=3), id="a volume"),
+        ],
+    )
+    def test_every_form_is_timed(self, layer: deconv.Layer) -> None:
+        """In every round, against the layer as it is; the first three compute the same."""
+        row = deconv.timed(layer, runs=2)
+        forms = set(deconv.FORMS) - ({deconv.CROPPED} if deconv.is_alone(layer) else set())
+        assert [set(each) for each in row.rounds] == [forms] * 2
+        assert row.ratio(deconv.ALIGNED).least > 0
+        assert f"| {layer.title} | " in deconv.render([row])
+
+    def test_forms_are_what_they_are_called(self) -> None:
+        """Nothing is cut off the aligned one."""
+        ops = {
+            name: [n.op_type for n in deconv.BUILD[name](SMALL).graph.node] for name in deconv.FORMS
+        }
+        assert ops[deconv.DECONV] == ["ConvTranspose"]
+        assert ops[deconv.ALIGNED] == ["Conv", "DepthToSpace"]
+        assert ops[deconv.CROPPED] == ["Conv", "DepthToSpace", "Slice"]
+        assert ops[deconv.RESIZED] == ["Resize", "Conv"]
+
+    @pytest.mark.parametrize("form", [deconv.ALIGNED, deconv.CROPPED])
+    def test_another_function_is_not_timed(
+        self, monkeypatch: pytest.MonkeyPatch, form: str
+    ) -> None:
+        """A form of other values, or of another size, is no form of the layer."""
+        right = deconv.BUILD[form]
+        others = [
+            replace(SMALL, axis=replace(SMALL.axis, begin=0, end=2)),
+            replace(SMALL, output_padding=1),
+        ]
+        for other in others:
+            monkeypatch.setattr(deconv, "BUILD", {**deconv.BUILD, form: always(right(other))})
+            with pytest.raises(ValueError, match=form):
+                deconv.timed(SMALL, runs=1)
+
+    def test_layers_can_be_told_apart(self) -> None:
+        """No two rows of the table have one title."""
+        titles = [layer.title for layer in deconv.LAYERS]
+        assert len(set(titles)) == len(titles)
+
+    def test_one_layer_runs_from_the_command_line(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """It prints the table and writes every round."""
+        path = tmp_path / "rounds.json"
+        assert deconv.main(["--only", "64->3 @64x64 k3", "--runs", "2", "--json", str(path)]) == 0
+        [layer] = json.loads(path.read_text())["layers"]
+        assert len(layer["rounds"]) == 2
+        assert f"| {layer['layer']} | " in capsys.readouterr().out
+
+    @pytest.mark.parametrize("arguments", [["--runs", "0"], ["--only", "nothing"]])
+    def test_misuse_is_refused(self, arguments: list[str]) -> None:
+        """Exit code 2."""
+        with pytest.raises(SystemExit) as ended:
+            deconv.main(arguments)
+        assert ended.value.code == 2
 
 
 class TestPeers:

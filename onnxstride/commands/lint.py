@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import UsageError
-from ..output import refuse_overwriting, write
+from ..report.formats import Request
 from ..rule import Severity
-from ..screen import in_color, width
+from ..screen import width
 from .options import (
     color_option,
     dim_option,
     file_option,
-    format_option,
+    report_option,
     rules_option,
     shape_option,
 )
+from .outputs import Output, also_option, cards, deliver, refuse_clashes, repository
 
 if TYPE_CHECKING:
     from ..engine.lint import Probe
@@ -90,11 +91,16 @@ def _limits(
     metavar="DIR",
     help="Write what the probe saw here, as PNG files in a folder for each model.",
 )
-@format_option
+@report_option
 @file_option
-@click.option("--statistics", is_flag=True, help="Count findings by rule instead of listing them.")
-@click.option("--why", is_flag=True, help="Also list what a rule could not judge, and why.")
-@click.option("-q", "--quiet", is_flag=True, help="List findings and errors, no summary.")
+@also_option
+@click.option(
+    "--statistics", is_flag=True, help="Count findings by rule instead of listing them (text)."
+)
+@click.option(
+    "--why", is_flag=True, help="Also list what a rule could not judge, and why (text, json)."
+)
+@click.option("-q", "--quiet", is_flag=True, help="List findings and errors, no summary (text).")
 @color_option
 @shape_option
 @dim_option
@@ -113,6 +119,7 @@ def lint(
     save_pictures: str | None,
     output_format: str,
     output_file: str | None,
+    also: tuple[Output, ...],
     statistics: bool,
     why: bool,
     quiet: bool,
@@ -138,13 +145,13 @@ def lint(
 
     given = {"--data": data, "--probe-range": probe_range, "--timeout": timeout}
     _refuse_without_probe(given | {"--save-pictures": save_pictures}, probe=probe)
-    chosen = select_rules(
-        load_rules(folders), select=select, extend_select=extend_select, ignore=ignore
-    )
+    rules = load_rules(folders)
+    chosen = select_rules(rules, select=select, extend_select=extend_select, ignore=ignore)
     refuse_unasked(chosen, [*select, *extend_select], probes=probe)
     bindings = parse_bindings(input_shapes, dims)
     models = expand(paths)
-    refuse_overwriting("--output-file", output_file, *models)
+    outputs = (Output(output_format, output_file), *also)
+    refuse_clashes(outputs, models)
     with ExitStack() as stack:
         probing = _prober(stack, data, probe_range, timeout) if probe else None
         following = models if probe else progress(models, sys.stderr)  # a probe tells more
@@ -153,21 +160,18 @@ def lint(
     if save_pictures is not None:
         _save_pictures(reports, save_pictures)
 
-    colored = in_color(color, output_file)
-    if output_format == "json":
-        from ..report.json import render_json
-
-        text = render_json(reports, why=why)
-    elif statistics:
-        from ..report.text import render_statistics
-
-        text = render_statistics(reports, width=width(), color=colored)
-    else:
-        from ..report.text import render_text
-
-        text = render_text(reports, width=width(), color=colored, why=why, summary=not quiet)
-    write(text, output_file)
-    return _exit_code(reports, _NEVER if exit_zero else fail_on)
+    fails = None if exit_zero or fail_on == _NEVER else Severity(fail_on)
+    request = Request(
+        lambda: cards(rules),
+        repository(),
+        fails,
+        width=width(),
+        why=why,
+        summary=not quiet,
+        statistics=statistics,
+    )
+    deliver(outputs, reports, request, color=color)
+    return _exit_code(reports, fails)
 
 
 def _refuse_without_probe(given: Mapping[str, object], *, probe: bool) -> None:
@@ -201,9 +205,9 @@ def _save_pictures(reports: Sequence["FileReport"], folder: str) -> None:
             save(draw({"": report.probed}), folder, name)
 
 
-def _exit_code(reports: Sequence["FileReport"], fail_on: str) -> int:
+def _exit_code(reports: Sequence["FileReport"], fail_on: Severity | None) -> int:
     from ..engine.results import reaches
 
     if any(report.error for report in reports):
         return _FAILED
-    return _FINDINGS if fail_on != _NEVER and reaches(reports, Severity(fail_on)) else 0
+    return _FINDINGS if fail_on is not None and reaches(reports, fail_on) else 0

@@ -2,6 +2,8 @@
 
 import click
 
+from ..report.formats import FORMATS
+
 color_option = click.option(
     "--color",
     type=click.Choice(["auto", "always", "never"]),
@@ -12,6 +14,14 @@ color_option = click.option(
 format_option = click.option(
     "--output-format",
     type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    envvar="ONNXSTRIDE_OUTPUT_FORMAT",
+    show_envvar=True,
+)
+report_option = click.option(
+    "--output-format",
+    type=click.Choice(list(FORMATS)),
     default="text",
     show_default=True,
     envvar="ONNXSTRIDE_OUTPUT_FORMAT",

@@ -3,21 +3,21 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import OnnxstrideError, UsageError
-from ..output import refuse_overwriting, write_file, write_stdout
+from ..output import refuse_overwriting
 from ..rule import Safety
-from ..screen import in_color, width
 from .new_layers import new_layer_options
 from .options import color_option, rules_option
+from .outcome import Outcome, tell_outcome, write_outcome
 
 if TYPE_CHECKING:
+    from ..engine.changes import Plan, Rewritten
     from ..engine.delivery import Proof
     from ..engine.latency import Latency
-    from ..engine.rewriting import Plan, Rewritten
     from ..modelfile import ModelFile
     from ..probe import Probed
     from ..registry import LoadedRewrite
@@ -157,22 +157,13 @@ def rewrite(
         wanted = is_asked or (target is not None and not no_verify and _mends_patterns(rewritten))
         probed = _probed(opened, rewritten, options) if wanted and not code else None
     timed = _timed(Path(model), rewritten, target, options) if bench and not code else None
-    outcome = _Outcome(rewritten, proof, timed, probed)
-    _tell(outcome, why=why, color=color)
+    outcome = Outcome(rewritten, proof, timed, probed)
+    tell_outcome(outcome, why=why, color=color)
     if probed is not None and save_pictures is not None:
         _save_pictures(probed, save_pictures)
     if report is not None:
-        _write_report(report, model, target, outcome)
+        write_outcome(report, model, target, outcome)
     return code
-
-
-class _Outcome(NamedTuple):
-    """All there is to tell: ``timed`` and ``probed`` where they were asked for."""
-
-    rewritten: "Rewritten"
-    proof: "Proof | None"
-    timed: "Latency | str | None"
-    probed: "tuple[Probed, Probed] | None"
 
 
 def _target(model: str, output: str | None, *, in_place: bool, diff: bool) -> Path | None:
@@ -207,8 +198,8 @@ def _plan(
     runner: "Runner",
 ) -> "Plan":
     from ..engine.activations import Activations
+    from ..engine.changes import Plan
     from ..engine.measured import judging_by_name
-    from ..engine.rewriting import Plan
     from ..registry import find_rewrite, load_rewrites, load_rules
     from ..selection import select_rules
 
@@ -303,59 +294,3 @@ def _save_pictures(probed: "tuple[Probed, Probed]", folder: str) -> None:
 
     before, after = probed
     save(draw({"before": before, "after": after}), folder)
-
-
-def _tell(outcome: _Outcome, *, why: bool, color: str) -> None:
-    from ..report.probe import render_comparison
-    from ..report.rewriting import render_changes, render_latency
-    from ..report.verdict import render_verdict
-
-    rewritten, proof, timed, probed = outcome
-    colored = in_color(color, None)
-    sites = {site.node: site for site in proof.sites} if proof is not None else {}
-    text = render_changes(rewritten, sites, width=width(), color=colored, why=why)
-    if proof is not None:
-        measured = _measured(rewritten, proof)
-        text += "\n" + render_verdict(proof.whole, width=width(), color=colored, headline=measured)
-        if not proof.holds:
-            text += "\nNothing was written: the rewritten model is not proven.\n"
-    if probed is not None:
-        text += f"\n{render_comparison(*probed, width=width())}".rstrip("\n") + "\n"
-    if timed is not None:
-        text += f"\n{render_latency(timed, width=width())}"
-    write_stdout(text)
-
-
-def _measured(rewritten: "Rewritten", proof: "Proof") -> str:
-    """The first line on figures that nothing was demanded of; empty where something was."""
-    if proof.is_gated or not proof.whole:
-        return ""
-    safety = max((change.safety for change in rewritten.changes), key=lambda each: each.rank)
-    wants = " and wants fine-tuning" if safety is Safety.TRAINING else ""
-    return (
-        f"MEASURED  the rewrite is {safety.value}{wants}: shapes and types are as they were, and "
-        f"the\nnumbers moved as follows (--min-snr, --rtol or --atol would hold them to something)"
-    )
-
-
-def _write_report(report: str, model: str, target: Path | None, outcome: _Outcome) -> None:
-    from ..report.json import document, json_value
-    from ..report.probe import probe_as_json
-    from ..report.rewriting import changes_as_json, latency_as_json
-    from ..report.verdict import verdict_as_json
-
-    rewritten, proof, timed, probed = outcome
-    proven = {} if proof is None else verdict_as_json(proof.verdict)
-    output = None if target is None or (proof is not None and not proof.holds) else str(target)
-    latency = {} if timed is None else {"latency": latency_as_json(timed)}
-    names = ("before", "after")
-    probes = {} if probed is None else dict(zip(names, map(probe_as_json, probed), strict=True))
-    content = {
-        "model": model,
-        "output": output,
-        **changes_as_json(rewritten),
-        **proven,
-        **latency,
-        **({"probe": json_value(probes)} if probes else {}),
-    }
-    write_file(document(**content), report)

@@ -27,7 +27,7 @@ from ..verify import (
     verify_site,
 )
 from .activations import image_ranges
-from .rewriting import Change, Rewritten
+from .changes import Change, Rewritten
 
 External = Literal["reference", "copy"]
 Tell = Callable[[str], None]

@@ -13,21 +13,21 @@ visited; the model is read anew then in any case, because mending one thing can 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..debug import is_debugging, unexpected
-from ..errors import OnnxstrideError, RuleError, RunError, UsageError
+from ..errors import RuleError, RunError, UsageError
 from ..graph import Graph, read_graph
 from ..graph.layers import Layer
 from ..modelfile import ModelFile
-from ..registry import LoadedRewrite, LoadedRule
-from ..rewrite import Options, Refusal
-from ..rule import NodeRef, Safety
-from ..surgery import Cutout, Fragment, Replacement, Samples, Site, cut_out, drop_unread, splice
+from ..registry import LoadedRewrite
+from ..rewrite import Refusal
+from ..rule import Safety
+from ..surgery import Cutout, Replacement, Samples, Site, cut_out, drop_unread, splice
+from .answers import answer_of, safety_of
+from .changes import Change, Declined, Plan, Rewritten, Tap, record
 from .cost import multiply_adds, parameters
 from .lint import lint_graph
 from .opsets import in_the_way, raise_imports, why_not
@@ -36,80 +36,10 @@ from .upstream import Upstream
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-RECORD = "onnxstride.rewrites"
-"""Key of the model's metadata under which rewrites record themselves."""
-
 _MAX_ROUNDS = 10
-
-Tap = Callable[["ModelFile", Layer], Samples]
-"""Activations at a layer: called with the model as rewritten so far."""
 
 _Place = tuple[tuple[str, ...], str]
 """A layer's scope and first output, which stay what they are when the model is read anew."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to rewrite.
-
-    Attributes:
-        rewrites: every rewrite that may be applied, in order of preference.
-        rules: the rules whose findings are to be mended; unused when ``named``.
-        named: True to ask each rewrite about every layer it fits, without any finding.
-        allow: the most that a rewrite may change.
-        nodes: glob that a node's name must match.
-        options: what the user chose about new layers.
-        tap: activations to fit on; None without data.
-        made_up: activations of inputs made up for the model; None where it is not to be run.
-    """
-
-    rewrites: Sequence[LoadedRewrite]
-    rules: Sequence[LoadedRule] = ()
-    named: bool = False
-    allow: Safety = Safety.EXACT
-    nodes: str = "*"
-    options: Options = field(default_factory=Options)
-    tap: Tap | None = None
-    made_up: Tap | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One site that was rewritten. Counts are for one sample; None where sizes are unknown."""
-
-    node: NodeRef
-    rewrite: str
-    safety: Safety
-    removed: tuple[str, ...]
-    added: tuple[str, ...]
-    parameters_before: int
-    parameters_after: int
-    multiply_adds_before: int | None
-    multiply_adds_after: int | None
-    accumulation: int
-    cutout: Cutout | None
-    uncut: str
-    figures: dict[str, Any]
-    widens: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Declined:
-    """One site that a rewrite left as it was, and why."""
-
-    node: NodeRef
-    rewrite: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rewritten:
-    """A model after rewriting. ``offered`` counts sites by the safety level they would need."""
-
-    model: ModelFile
-    changes: tuple[Change, ...]
-    declined: tuple[Declined, ...]
-    offered: dict[str, int]
 
 
 def rewrite_model(model: ModelFile, plan: Plan) -> Rewritten:
@@ -177,7 +107,7 @@ class _Run:
             path = pending.site.scope.path
             removed = pending.replacement.removed
             gone.update((path, name) for node in removed for name in node.outputs)
-            if _safety(pending.loaded, pending.replacement) is not Safety.EXACT:
+            if safety_of(pending.loaded, pending.replacement) is not Safety.EXACT:
                 graph = read_graph(self._model)
                 layers = {_place(layer): layer for layer in graph.layers}
         return bool(gone) or is_raised
@@ -312,7 +242,7 @@ class _Run:
 
     def _answer(self, loaded: LoadedRewrite, site: Site) -> Replacement | Refusal:
         try:
-            return _answer(loaded, site)
+            return answer_of(loaded, site)
         except (RunError, UsageError) as error:
             if site.has_samples or not site.can_make_up_samples:
                 raise
@@ -336,7 +266,7 @@ class _Run:
         graph = read_graph(self._model)
         changes = tuple(self._change(pending, graph) for pending in self._pending)
         if changes:
-            _record(self._model.proto, changes)
+            record(self._model.proto, changes)
         offered = {safety: len(places) for safety, places in self._offered.items()}
         return Rewritten(self._model, changes, tuple(self._declined), offered)
 
@@ -350,7 +280,7 @@ class _Run:
         return Change(
             node=pending.site.ref,
             rewrite=pending.loaded.name,
-            safety=_safety(pending.loaded, pending.replacement),
+            safety=safety_of(pending.loaded, pending.replacement),
             removed=tuple(node.op_type for node in pending.replacement.removed),
             added=tuple(node.op_type for node in pending.replacement.nodes),
             parameters_before=pending.parameters_before,
@@ -369,46 +299,6 @@ def _place(layer: Layer) -> _Place:
     return layer.node.scope.path, layer.node.output(0)
 
 
-def _answer(loaded: LoadedRewrite, site: Site) -> Replacement | Refusal:
-    """What a rewrite answers about one site, held to the contract of a fix."""
-    try:
-        answer: Any = loaded.fix(site)
-        if isinstance(answer, Refusal):
-            return answer
-        if not isinstance(answer, Fragment):
-            raise TypeError(f"expected a Fragment or a Refusal, found {answer!r}")
-        replacement = answer.finished()
-        _hold_to_contract(loaded, replacement, site)
-    except OnnxstrideError:
-        raise
-    except Exception as error:
-        if is_debugging():
-            raise
-        raise RuleError(
-            f"rewrite {loaded.name} ({loaded.module}) failed at {site.ref.op_type} "
-            f"{site.ref.name!r}: {unexpected(error)}"
-        ) from error
-    return replacement
-
-
-def _safety(loaded: LoadedRewrite, replacement: Replacement) -> Safety:
-    """What a rewrite changes at one site."""
-    return replacement.safety or loaded.rewrite.safety
-
-
-def _hold_to_contract(loaded: LoadedRewrite, replacement: Replacement, site: Site) -> None:
-    """Raise if more changes than is allowed, or something is read of the nodes that go."""
-    safety = _safety(loaded, replacement)
-    if safety.rank > min(site.allow.rank, loaded.rewrite.safety.rank):
-        raise ValueError(f"the change is {safety}, which is more than is allowed")
-    made = {name for node in replacement.nodes for name in node.output}
-    for node in replacement.removed:
-        for name in filter(None, node.outputs):
-            readers = set(site.scope.consumers(name)) - set(replacement.removed)
-            if name not in made and (readers or site.scope.is_output(name)):
-                raise ValueError(f"nothing stands in for {name!r}, which is read")
-
-
 def _names(graph: Graph) -> set[str]:
     """Every name in use, of nodes and of tensors, so that new ones stand apart."""
     taken: set[str] = set()
@@ -419,29 +309,3 @@ def _names(graph: Graph) -> set[str]:
             taken.add(node.proto.name)
             taken.update(node.outputs)
     return taken
-
-
-def _record(proto: Any, changes: Sequence[Change]) -> None:
-    """Write into the model's metadata what was done to it, after what was done before."""
-    entry = next((entry for entry in proto.metadata_props if entry.key == RECORD), None)
-    if entry is None:
-        entry = proto.metadata_props.add(key=RECORD, value="[]")
-    entry.value = json.dumps([*_recorded(entry.value), *map(_as_record, changes)])
-
-
-def _recorded(text: str) -> list[Any]:
-    try:
-        earlier = json.loads(text)
-    except ValueError:
-        return []  # not ours to keep: it can be no record of a rewrite
-    return earlier if isinstance(earlier, list) else []
-
-
-def _as_record(change: Change) -> dict[str, Any]:
-    return {
-        "site": change.node.name,
-        "scope": list(change.node.scope),
-        "rewrite": change.rewrite,
-        "safety": change.safety.value,
-        "parameters": change.parameters_after,
-    }

@@ -13,7 +13,7 @@ from math import isfinite
 from typing import Any
 
 from .. import __version__
-from ..engine.results import FileReport, summarise
+from ..engine.results import FileReport, Summary, summarise
 from ..rule import Finding, NodeRef, Skip
 
 SCHEMA_VERSION = "1"
@@ -21,25 +21,33 @@ SCHEMA_VERSION = "1"
 
 def render_json(reports: Sequence[FileReport], *, why: bool = False) -> str:
     """All reports as one document; ``skips`` are listed only where ``why`` is asked."""
-    counts = summarise(reports)
     return document(
         files=[_file(report, why) for report in reports],
-        summary={
-            "files": counts.files,
-            "errors": counts.errors,
-            "by_code": counts.by_code,
-            "by_severity": counts.by_severity,
-        },
+        summary=summary_as_json(summarise(reports)),
     )
 
 
 def document(**content: Any) -> str:
     """A JSON document that says which tool and which version of the format wrote it."""
-    head = {
+    return json.dumps({**document_head(), **content}, indent=2, allow_nan=False) + "\n"
+
+
+def document_head() -> dict[str, Any]:
+    """The versions of the format and of the tool."""
+    return {
         "schema_version": SCHEMA_VERSION,
         "tool": {"name": "onnxstride", "version": __version__},
     }
-    return json.dumps({**head, **content}, indent=2, allow_nan=False) + "\n"
+
+
+def summary_as_json(counts: Summary) -> dict[str, Any]:
+    """The counts over all files."""
+    return {
+        "files": counts.files,
+        "errors": counts.errors,
+        "by_code": counts.by_code,
+        "by_severity": counts.by_severity,
+    }
 
 
 def json_value(value: Any) -> Any:

@@ -106,8 +106,13 @@ def _findings(findings: Sequence[Finding], width: int, color: bool) -> Iterator[
 
 
 def _message(finding: Finding) -> str:
-    remedies = ", ".join(f"{remedy.name} ({remedy.safety.value})" for remedy in finding.remedies)
-    return finding.message + (f"\nRemedies: {remedies}." if remedies else "")
+    return f"{finding.message}\n{remedies(finding)}".rstrip("\n")
+
+
+def remedies(finding: Finding) -> str:
+    """The rewrites that mend it and what each may change, as one sentence; empty for none."""
+    named = ", ".join(f"{remedy.name} ({remedy.safety.value})" for remedy in finding.remedies)
+    return f"Remedies: {named}." if named else ""
 
 
 def _skips(skips: Sequence[Skip], width: int, color: bool) -> Iterator[str]:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from onnxstride.engine.changes import Change
 from onnxstride.engine.cost import multiply_adds, parameters
-from onnxstride.engine.rewriting import Change
 from onnxstride.graph import Graph, read_graph
 from onnxstride.graph.scope import Node
 from onnxstride.modelfile import parse_text

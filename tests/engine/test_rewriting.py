@@ -11,7 +11,8 @@ import pytest
 from onnx import helper
 
 from onnxstride.debug import DEBUG_VARIABLE
-from onnxstride.engine.rewriting import RECORD, Plan, Rewritten, rewrite_model
+from onnxstride.engine.changes import RECORD, Plan, Rewritten
+from onnxstride.engine.rewriting import rewrite_model
 from onnxstride.errors import RuleError
 from onnxstride.graph.layers import Layer, MaxPool
 from onnxstride.modelfile import ModelFile, open_model, parse_text

@@ -11,7 +11,7 @@ from typing import Any
 
 import onnx
 
-from onnxstride.engine.rewriting import RECORD, Change
+from onnxstride.engine.changes import RECORD, Change
 
 _Body = onnx.GraphProto | onnx.FunctionProto
 

@@ -14,9 +14,10 @@ import onnx
 from onnx import checker, helper
 
 from onnxstride.api import Response
+from onnxstride.engine.changes import RECORD, Change, Plan, Rewritten
 from onnxstride.engine.lint import lint_graph
 from onnxstride.engine.opsets import raise_imports
-from onnxstride.engine.rewriting import RECORD, Change, Plan, Rewritten, rewrite_model
+from onnxstride.engine.rewriting import rewrite_model
 from onnxstride.geometry import output_size
 from onnxstride.graph import read_graph
 from onnxstride.graph.layers import ConvTranspose, Pool, Window

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from onnxstride.engine.activations import Activations
-from onnxstride.engine.rewriting import Plan, Rewritten, rewrite_model
+from onnxstride.engine.changes import Plan, Rewritten
+from onnxstride.engine.rewriting import rewrite_model
 from onnxstride.errors import Refused
 from onnxstride.modelfile import ModelFile
 from onnxstride.registry import find_rewrite, load_rewrites

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
-from onnxstride.engine.rewriting import Plan, Rewritten, rewrite_model
+from onnxstride.engine.changes import Plan, Rewritten
+from onnxstride.engine.rewriting import rewrite_model
 from onnxstride.fitting.fit import Samples
 from onnxstride.geometry import Axis
 from onnxstride.modelfile import ModelFile, parse_text

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
+from onnxstride.engine.changes import Change, Plan, Rewritten
 from onnxstride.engine.delivery import NotProven, deliver
 from onnxstride.engine.lint import lint_graph
-from onnxstride.engine.rewriting import Change, Plan, Rewritten, rewrite_model
+from onnxstride.engine.rewriting import rewrite_model
 from onnxstride.graph import read_graph
 from onnxstride.modelfile import open_model, parse_text
 from onnxstride.registry import load_rewrites, load_rules

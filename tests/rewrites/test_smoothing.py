@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import numpy_helper
 
-from onnxstride.engine.rewriting import Rewritten
+from onnxstride.engine.changes import Rewritten
 from onnxstride.fitting import equalised
 from onnxstride.geometry import Axis, empty_phases
 from onnxstride.geometry.ripple import phase_gains, ripple_db
