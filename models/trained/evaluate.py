@@ -23,12 +23,11 @@ A rewrite that fails, or leaves a strided pool where it was, has no figures: its
 the exit code is 1.
 """
 
-import argparse
 import importlib
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -40,10 +39,10 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from . import digits
+from .tables import one_cell, table, with_section, write_readme
 
 ort: Any = importlib.import_module("onnxruntime")  # ships no types
 
-README = digits.FOLDER / "README.md"
 CHECKOUT = digits.FOLDER.parent.parent
 MODELS = ("digits_pool2", "digits_pool3", "digits_vgg")
 PATIENCE = 600  # seconds for one rewrite
@@ -214,16 +213,21 @@ def observe(path: Path, pooled: Sequence[str]) -> Observation:
     """One run over the test images; ``pooled`` names the values to look at."""
     proto = onnx.load(path)
     proto.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in pooled)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    session = ort.InferenceSession(
-        proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = opened(proto)
     names = [digits.OUTPUT, *pooled]
     batches = [session.run(names, feeds) for feeds in digits.test_feeds()]
     logits, *others = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     return Observation(logits, tuple(others), weights(proto))
+
+
+def opened(proto: ModelProto) -> Any:
+    """The model in ONNX Runtime, on one thread, so that the figures are the same each time."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    return ort.InferenceSession(
+        proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
 
 
 @cache
@@ -275,7 +279,7 @@ REWRITE_COLUMNS = ("pools replaced by", "right", "agrees", "logits off", "pools 
 
 def models_table() -> str:
     """The models as they are: layers, size, and how many test images they get right."""
-    return _table([MODEL_COLUMNS, *map(_model_row, MODELS)])
+    return table([MODEL_COLUMNS, *map(_model_row, MODELS)])
 
 
 def _model_row(model: str) -> tuple[str, ...]:
@@ -305,8 +309,8 @@ def rewrites_table(model: str) -> tuple[str, bool]:
             rows.append((row.title, *cells(measure(model, row), original(model))))
         except NotMeasured as error:
             complete = False
-            rows.append((row.title, f"not measured: {_one_cell(str(error))}", "", "", "", ""))
-    return f"**{model}**\n\n{_table(rows)}", complete
+            rows.append((row.title, f"not measured: {one_cell(str(error))}", "", "", "", ""))
+    return f"**{model}**\n\n{table(rows)}", complete
 
 
 def cells(measured: Measured, before: Observation) -> tuple[str, ...]:
@@ -320,37 +324,6 @@ def cells(measured: Measured, before: Observation) -> tuple[str, ...]:
     )
 
 
-def _one_cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> str:
-    head, *body = rows
-    lines = [head, ("---",) * len(head), *body]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def with_section(text: str, name: str, new: str) -> str:
-    """The text with ``new`` between the two markers of this name."""
-    begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->\n"
-    before, rest = text.split(begin)
-    _, after = rest.split(end)
-    return before + begin + new + end + after
-
-
-def section(text: str, name: str) -> str:
-    """What stands between the two markers of this name."""
-    _, rest = text.split(f"<!-- {name}:begin -->\n")
-    return rest.split(f"<!-- {name}:end -->\n")[0]
-
-
-def table_rows(text: str) -> Iterator[tuple[str, ...]]:
-    """The cells of each line of a Markdown table, heads included."""
-    for line in text.splitlines():
-        if line.startswith("| ") and not line.startswith("| ---"):
-            yield tuple(cell.strip() for cell in line.strip("|").split(" | "))
-
-
 def fresh_readme(text: str) -> tuple[str, bool]:
     """The README measured anew, and whether every row has figures."""
     tables = [rewrites_table(model) for model in MODELS]
@@ -359,19 +332,5 @@ def fresh_readme(text: str) -> tuple[str, bool]:
     return text, all(complete for _, complete in tables)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure the rewrites, and write the README.")
-    parser.add_argument("--check", action="store_true", help="exit 1 if the README is stale")
-    check = parser.parse_args().check
-    old = README.read_text(encoding="utf-8")
-    new, complete = fresh_readme(old)
-    if check and new != old:
-        sys.exit(f"{README.name} is stale; run: python -m models.trained.evaluate")
-    if not check:
-        README.write_text(new, encoding="utf-8")
-    if not complete:
-        sys.exit(f"{README.name}: some rows say 'not measured', and why")
-
-
 if __name__ == "__main__":
-    main()
+    write_readme("models.trained.evaluate", fresh_readme)

@@ -16,7 +16,6 @@ Each convolution is followed by batch normalisation and ReLU; the exporter folds
 into the convolution. A pool comes after the ReLU, as in VGG, so what it sees is never negative.
 """
 
-import argparse
 import importlib
 import sys
 from collections.abc import Callable
@@ -25,20 +24,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from . import digits
+from .training import chosen, export, torch
 
-# torch and scikit-learn need not be there when this file is type-checked.
-torch: Any = importlib.import_module("torch")
+# scikit-learn need not be there when this file is type-checked.
 datasets: Any = importlib.import_module("sklearn.datasets")
 
 SEED = 2014
 TRAINED_ON, CALIBRATION = 1200, 256
 EPOCHS, BATCH, RATE, DECAY = 40, 50, 4e-3, 1e-2
 SHIFT = 2
-OPSET = 17
 POOL = "M"
 CLASSES = 10
 
@@ -147,34 +144,15 @@ def right_answers(net: Any, images: Any, labels: Any) -> int:
         return int((net(images).argmax(1) == labels).sum())
 
 
-def export(net: Any, path: Path, facts: dict[str, str]) -> None:
-    """Write the network as ONNX, any number of images at a time, with ``facts`` as metadata."""
+def write(net: Any, path: Path, facts: dict[str, str]) -> None:
+    """The network as ONNX, any number of images at a time, with ``facts`` as metadata."""
     side = digits.SMALL * digits.FACTOR
-    torch.onnx.export(
-        net,
-        (torch.zeros(1, 1, side, side),),
-        path,
-        opset_version=OPSET,
-        input_names=[digits.INPUT],
-        output_names=[digits.OUTPUT],
-        dynamic_axes={digits.INPUT: {0: "batch"}, digits.OUTPUT: {0: "batch"}},
-        dynamo=False,
-    )
-    model = onnx.load(path)
-    model.graph.name = path.stem
-    onnx.helper.set_model_props(model, facts)
-    onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, path)
+    axes = {digits.INPUT: {0: "batch"}, digits.OUTPUT: {0: "batch"}}
+    export(net, path, torch.zeros(1, 1, side, side), axes, facts)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Train the models of this folder.")
-    parser.add_argument("names", nargs="*", metavar="MODEL", help=", ".join(RECIPES))
-    names = parser.parse_args().names or list(RECIPES)
-    if unknown := set(names) - set(RECIPES):
-        parser.error(f"no such model: {', '.join(sorted(unknown))}; there are {', '.join(RECIPES)}")
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
+    names = chosen(RECIPES)
     split = Split.load()
     split.write()
     for name in names:
@@ -182,7 +160,7 @@ def main() -> None:
         right = right_answers(net, *split.test)
         answers = f"{right}/{len(split.labels) - TRAINED_ON}"
         facts = {"seed": str(SEED), "test_right": answers, "trained_by": Path(__file__).name}
-        export(net, digits.FOLDER / f"{name}.onnx", facts)
+        write(net, digits.FOLDER / f"{name}.onnx", facts)
         sys.stdout.write(f"{name}: {answers} test images right\n")
 
 
