@@ -33,6 +33,7 @@ from onnxstride.api import (
     Layer,
     LimitKind,
     Remedy,
+    Resize,
     Rule,
     Safety,
     Severity,
@@ -119,4 +120,10 @@ def check(layer: Layer, graph: Graph) -> Iterator[Finding | Skip]:
             yield RULE.skip(limit.node.ref, limit.words())
             continue
         severity = Severity.WARNING if limit.kind is LimitKind.RESTRICTED else Severity.ERROR
-        yield RULE.flag(limit.node.ref, limit.words(), severity=severity, **limit.figures())
+        yield RULE.flag(
+            limit.node.ref,
+            limit.words(),
+            severity=severity,
+            is_mendable=any(isinstance(each, Resize) for each in graph.layers),
+            **limit.figures(),
+        )

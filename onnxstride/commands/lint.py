@@ -1,15 +1,17 @@
 """The lint command: says what is wrong with models, and with --probe what they draw."""
 
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import UsageError
+from ..errors import OnnxstrideError, UsageError
 from ..report.formats import Request
 from ..rule import Severity
 from ..screen import width
@@ -26,6 +28,7 @@ from .outputs import Output, also_option, cards, deliver, refuse_clashes, reposi
 if TYPE_CHECKING:
     from ..engine.lint import Probe
     from ..engine.results import FileReport
+    from ..graph import Bindings
 
 _NEVER = "never"
 _FINDINGS, _FAILED = 1, 2
@@ -91,6 +94,14 @@ def _limits(
     metavar="DIR",
     help="Write what the probe saw here, as PNG files in a folder for each model.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Lint N models at a time, in processes of their own; the report is the same.",
+)
 @report_option
 @file_option
 @also_option
@@ -117,6 +128,7 @@ def lint(
     data: str | None,
     timeout: float | None,
     save_pictures: str | None,
+    jobs: int,
     output_format: str,
     output_file: str | None,
     also: tuple[Output, ...],
@@ -145,6 +157,8 @@ def lint(
 
     given = {"--data": data, "--probe-range": probe_range, "--timeout": timeout}
     _refuse_without_probe(given | {"--save-pictures": save_pictures}, probe=probe)
+    if probe and jobs > 1:
+        raise UsageError("--probe runs models on every core already; leave --jobs out")
     rules = load_rules(folders)
     chosen = select_rules(rules, select=select, extend_select=extend_select, ignore=ignore)
     refuse_unasked(chosen, [*select, *extend_select], probes=probe)
@@ -152,10 +166,15 @@ def lint(
     models = expand(paths)
     outputs = (Output(output_format, output_file), *also)
     refuse_clashes(outputs, models)
-    with ExitStack() as stack:
-        probing = _prober(stack, data, probe_range, timeout) if probe else None
-        following = models if probe else progress(models, sys.stderr)  # a probe tells more
-        reports = [lint_file(path, chosen, bindings, probing) for path in following]
+    if probe:
+        with ExitStack() as stack:
+            probing = _prober(stack, data, probe_range, timeout)
+            reports = [lint_file(path, chosen, bindings, probing) for path in models]
+    elif min(jobs, len(models)) > 1:
+        codes = tuple(loaded.code for loaded in chosen)
+        reports = _in_processes(models, codes, folders, bindings, jobs)
+    else:
+        reports = [lint_file(path, chosen, bindings) for path in progress(models, sys.stderr)]
     refuse_unknown(bindings, reports)
     if save_pictures is not None:
         _save_pictures(reports, save_pictures)
@@ -172,6 +191,32 @@ def lint(
     )
     deliver(outputs, reports, request, color=color)
     return _exit_code(reports, fails)
+
+
+def _in_processes(
+    models: Sequence[str],
+    codes: tuple[str, ...],
+    folders: tuple[str, ...],
+    bindings: "Bindings",
+    jobs: int,
+) -> list["FileReport"]:
+    from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+
+    from ..engine.parallel import Job, lint_each
+    from ..progress import progress
+
+    # Ctrl-C reaches every process of a terminal; this one answers it, and ends the others.
+    ignore = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
+    with ProcessPoolExecutor(min(jobs, len(models)), initializer=ignore) as executor:
+        try:
+            found = lint_each(models, Job(codes, folders, bindings), executor)
+            return [next(found) for _ in progress(models, sys.stderr)]
+        except BrokenExecutor as error:
+            raise OnnxstrideError(
+                "a process that lints was killed, for want of memory perhaps; use fewer --jobs"
+            ) from error
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
 
 
 def _refuse_without_probe(given: Mapping[str, object], *, probe: bool) -> None:

@@ -19,7 +19,7 @@ _PROBE_WIDTH = 120
 
 _MARKUP = frozenset("\\`*_{}[]<>|#~$&")
 # What sites turn into links, mentions or pictures without any markup: @name, #1, :name:, a URL.
-_LIVE = re.compile(r"@|#\d|:\w|://|www\.")
+_LIVE = re.compile(r"@|#\d|:[\w+-]|://|www\.")
 
 
 def render_markdown(reports: Sequence[FileReport]) -> str:

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..engine.rewriting import Change, Declined, Rewritten
+from ..engine.changes import Change, Declined, Rewritten
 from ..rule import NodeRef
 from .json import json_value, node_as_json
 from .terminal import printable, styled, wrapped

@@ -44,7 +44,18 @@ LAYERS: dict[str, set[str]] = {
     "progress": {"report"},
     "output": {"errors"},
     "commands": {
-        *("engine", "errors", "modelfile", "output", "pictures", "probe", "progress", "registry"),
+        *("explain", "nearest"),
+        *(
+            "engine",
+            "errors",
+            "graph",
+            "modelfile",
+            "output",
+            "pictures",
+            "probe",
+            "progress",
+            "registry",
+        ),
         *("report", "rewrite", "rule", "screen", "selection", "verify"),
     },
     "cli": {
