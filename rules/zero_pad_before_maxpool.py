@@ -5,8 +5,8 @@ What is flagged
     stated pads, where the padded map may hold negative values.
 
 Why it hurts
-    MaxPool pads with minus infinity, not with zero. ONNX Runtime at every optimisation level
-    above none, and onnxoptimizer, fold such a Pad into the pool's own pads: windows at the
+    MaxPool pads with minus infinity, not with zero. ONNX Runtime up to 1.31 at every optimisation
+    level above none, and onnxoptimizer, fold such a Pad into the pool's own pads: windows at the
     border that would have returned 0 then return a negative value. The model computes one thing
     unoptimised and another in deployment. Where the padding is as large as the kernel, the
     folded pool is refused and the model does not load; with ceil_mode the output can shrink.
@@ -17,10 +17,11 @@ What to do
 
 When to leave it alone
     Where the map is never negative, after a ReLU for instance, both readings agree, and the rule
-    is silent.
+    is silent. ONNX Runtime 1.32 does not fold it any more: where nothing older runs the model, and
+    nothing else has optimised it.
 
 References
-    Measured with ONNX Runtime 1.31.1 and onnxoptimizer 0.4.2.
+    Measured with ONNX Runtime 1.31.1 and 1.32.0 and onnxoptimizer 0.4.2.
 """
 
 from collections.abc import Iterator, Sequence

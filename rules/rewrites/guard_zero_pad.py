@@ -13,7 +13,7 @@ What it refuses
     A pool that no Pad with a constant feeds, and element types or opsets that Max does not take.
 
 References
-    Measured with ONNX Runtime 1.31.1 at every optimisation level.
+    Measured with ONNX Runtime 1.31.1 at every optimisation level; 1.32.0 folds no more.
 """
 
 import numpy as np

@@ -11,6 +11,7 @@ from onnx import helper
 
 from onnxstride.geometry import Axis
 from onnxstride.modelfile import parse_text
+from tests.folding import IS_FOLDED_HERE, folded
 
 from .pools import CHANNELS, Case, cases, law, model_of
 from .running import LEVELS, Array, Session, rewritten, run, signal
@@ -165,11 +166,13 @@ def test_guarded_pad(opset: int, begin: int, kind: str) -> None:
 
 
 def test_an_unguarded_pad_is_folded() -> None:
-    """Without the guard the optimiser's result is another: the guard is not for nothing."""
+    """Without the guard an optimiser's result is another: the guard is not for nothing."""
     before = parse_text(PADDED_POOL.format(opset=13, kind="float", begin=1)).proto
     x = {"x": -1 - np.abs(signal((1, 2, 6, 7)))}
-    plain, optimised = run(before, x)[0], run(before, x, "ENABLE_ALL")[0]
+    plain, optimised = run(before, x)[0], run(folded(before), x)[0]
     assert not np.array_equal(plain, optimised)
+    if IS_FOLDED_HERE:
+        assert np.array_equal(optimised, run(before, x, "ENABLE_ALL")[0])
 
 
 @pytest.mark.parametrize("kind", ["float", "float16", "double", "int8", "uint8"])
