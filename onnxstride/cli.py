@@ -16,7 +16,7 @@ from .errors import OnnxstrideError
 from .output import write_stdout
 from .screen import width
 
-_ELSEWHERE = ("lint", "report", "rewrite", "verify")
+_ELSEWHERE = ("annotate", "lint", "new-rule", "report", "rewrite", "verify")
 _FAILED, _INTERRUPTED = 2, 130
 
 
@@ -57,9 +57,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _ELSEWHERE:
             return super().get_command(ctx, cmd_name)
-        command: click.Command = getattr(
-            import_module(f".commands.{cmd_name}", __package__), cmd_name
-        )
+        module = cmd_name.replace("-", "_")  # and the function in it
+        command: click.Command = getattr(import_module(f".commands.{module}", __package__), module)
         return command
 
 

@@ -6,7 +6,6 @@ A rewrite is a module with a docstring, ``REWRITE`` (a ``Rewrite``), ``fix`` (a 
 site), and ``EXAMPLES`` and ``REFUSED``. Where their modules come from is ``discovery``'s affair.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -16,6 +15,7 @@ from .discovery import BUILT_IN, Found, built_in, in_folders, plugins
 from .errors import RuleError, UsageError
 from .nearest import did_you_mean
 from .rule import Finding, Rule, Skip
+from .spelling import is_code, is_name
 
 if TYPE_CHECKING:
     from .rewrite import Refusal, Rewrite
@@ -35,8 +35,6 @@ __all__ = [
 _RULES = "onnxstride.rules"  # the package of the built-in ones, and the plugins' group
 _REWRITES = "onnxstride.rewrites"  # the plugins' group
 _REWRITES_PACKAGE = "onnxstride.rules.rewrites"
-_CODE = re.compile(r"[A-Z]{2,}[0-9]{3}")
-_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 # A check narrows the layer to the types its RULE lists in ``on``.
 Check: TypeAlias = Callable[[Any, Any], Iterable[Finding | Skip]]
@@ -178,7 +176,7 @@ def _as_rule(found: Found) -> LoadedRule:
     if not callable(check):
         raise RuleError(f"{where} has no check: expected a function check(layer, graph)")
     documentation = _documentation(found, where)
-    if not _CODE.fullmatch(rule.code):
+    if not is_code(rule.code):
         raise RuleError(
             f"{where} has the code {rule.code!r}: expected capital letters and three digits, "
             f"such as XY101"
@@ -220,7 +218,7 @@ def _summary(documentation: str) -> str:
 
 def _refuse_spelling(name: str, where: str) -> None:
     """Refuse names that a selector could not tell from codes."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise RuleError(
             f"{where} has the name {name!r}: expected lower-case words joined by hyphens"
         )

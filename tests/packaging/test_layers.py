@@ -19,6 +19,7 @@ LAYERS: dict[str, set[str]] = {
     "plugins": set(),
     "rule": set(),
     "screen": set(),
+    "spelling": set(),
     "wording": set(),
     "rewrite": {"rule"},
     "modelfile": {"errors"},
@@ -30,16 +31,23 @@ LAYERS: dict[str, set[str]] = {
     "rules": {"api"},
     "rewrites": {"api", "fitting", "surgery"},
     "discovery": {"errors", "plugins"},
-    "registry": {"discovery", "errors", "nearest", "rewrite", "rule", "surgery"},
+    "registry": {"discovery", "errors", "nearest", "rewrite", "rule", "spelling", "surgery"},
+    "scaffold": {"errors", "spelling"},
     "selection": {"errors", "nearest", "registry"},
     "verify": {"debug", "errors", "geometry", "graph", "modelfile", "rule"},
     "probe": {"analysis", "errors", "geometry", "graph", "modelfile", "rule", "verify", "wording"},
     "pictures": {"errors", "geometry", "probe", "wording"},
     "engine": {
         *("analysis", "debug", "errors", "geometry", "graph", "modelfile", "nearest", "probe"),
-        *("registry", "rewrite", "rule", "surgery", "verify", "wording"),
+        *("registry", "rewrite", "rule", "selection", "surgery", "verify", "wording"),
     },
     "report": {"engine", "probe", "rule", "verify", "version", "wording"},
+    "library": {
+        *("engine", "errors", "graph", "modelfile", "registry", "report", "rewrite", "rule"),
+        *("selection", "verify"),
+    },
+    "pytest_plugin": {"engine", "errors", "library"},
+    "package": {"engine", "errors", "library", "rule", "verify"},
     "explain": {"registry", "report"},
     "progress": {"report"},
     "output": {"errors"},
@@ -56,7 +64,7 @@ LAYERS: dict[str, set[str]] = {
             "progress",
             "registry",
         ),
-        *("report", "rewrite", "rule", "screen", "selection", "verify"),
+        *("report", "rewrite", "rule", "scaffold", "screen", "selection", "verify", "wording"),
     },
     "cli": {
         *("commands", "debug", "engine", "errors", "explain", "output", "progress", "registry"),
@@ -80,6 +88,8 @@ LIBRARIES: dict[str, set[str]] = {
     "pictures": {"PIL", "numpy"},
     "engine": {"numpy", "onnx"},
     "report": {"jinja2"},
+    "library": {"onnx"},
+    "pytest_plugin": {"pytest"},
     "commands": {"click"},
     "cli": {"click"},
 }
@@ -114,8 +124,10 @@ def layer_of(name: str) -> str:
     """The layer that a dotted name of ours belongs to."""
     if name.startswith("onnxstride.rules.rewrites."):
         return "rewrites"
+    if name == "onnxstride.__init__":
+        return "package"  # its names, but for its version, are those of the layers it hands on
     layer = [*name.split("."), ""][1]
-    return "version" if layer in ("__init__", "__version__", "") else layer
+    return "version" if layer in ("__version__", "") else layer
 
 
 def violations(source: str, module: str) -> list[str]:

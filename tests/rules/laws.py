@@ -31,7 +31,7 @@ HEADINGS = (
     "When to leave it alone",
     "References",
 )
-_FIXING_WORDS = ("use-", "avoid-", "prefer-", "replace-", "no-", "fix-")
+FIXING_WORDS = ("use-", "avoid-", "prefer-", "replace-", "no-", "fix-")
 
 
 def examples(loaded: LoadedRule) -> Iterator[tuple[str, str]]:
@@ -81,7 +81,7 @@ def is_named_after_what_is_wrong(loaded: LoadedRule) -> Iterator[str]:
     """The file carries the rule's name, and the name is no cure."""
     if loaded.module.rpartition(".")[2] != loaded.name.replace("-", "_"):
         yield f"module {loaded.module} is not called {loaded.name}"
-    if loaded.name.startswith(_FIXING_WORDS):
+    if loaded.name.startswith(FIXING_WORDS):
         yield f"{loaded.name} names a cure"
 
 
