@@ -15,14 +15,12 @@ from .options import color_option, rules_option
 from .outcome import Outcome, tell_outcome, write_outcome
 
 if TYPE_CHECKING:
-    from ..engine.changes import Plan, Rewritten
+    from ..engine.changes import Rewritten
     from ..engine.delivery import Proof
     from ..engine.latency import Latency
     from ..modelfile import ModelFile
     from ..probe import Probed
-    from ..registry import LoadedRewrite
-    from ..rewrite import Options
-    from ..verify import Runner, VerifyOptions
+    from ..verify import VerifyOptions
 
 _CHANGED, _FAILED = 1, 2
 
@@ -129,6 +127,7 @@ def rewrite(
     Exit code: 0 written, 1 --diff would change something or the proof failed, 2 it could not be
     done.
     """
+    from ..engine.planning import Wanted, plan_of, refuse_unfounded
     from ..engine.rewriting import rewrite_model
     from ..modelfile import open_model
     from ..rewrite import Options
@@ -140,15 +139,12 @@ def rewrite(
         data=data, min_snr=min_snr, rtol=rtol, atol=atol, timeout=timeout or None
     )
     chosen = Options(**new_layers)
-    if chosen.init == "fit" and data is None:
-        raise UsageError("--init fit needs --data, samples to fit on")
+    asked = Wanted(use, select, ignore, folders, Safety(allow), nodes, chosen, data)
+    refuse_unfounded(asked)
     if bench and output is None:
         raise UsageError("--bench runs the model and its rewrite, two files; name one with -o OUT")
     with open_model(model) as opened, options.runner() as runner:
-        plan = _plan(
-            opened, use, select, ignore, folders, Safety(allow), nodes, chosen, data, runner
-        )
-        rewritten = rewrite_model(opened, plan)
+        rewritten = rewrite_model(opened, plan_of(opened, asked, runner))
         proof, code = None, _CHANGED if diff and rewritten.changes else 0
         if target is not None:
             checked = None if no_verify else options
@@ -183,46 +179,6 @@ def _target(model: str, output: str | None, *, in_place: bool, diff: bool) -> Pa
 
 def _targets(output: str | None, *, in_place: bool, diff: bool) -> list[tuple[str, bool]]:
     return [("-o", output is not None), ("--in-place", in_place), ("--diff", diff)]
-
-
-def _plan(
-    opened: "ModelFile",
-    use: tuple[str, ...],
-    select: tuple[str, ...],
-    ignore: tuple[str, ...],
-    folders: tuple[str, ...],
-    allow: Safety,
-    nodes: str,
-    chosen: "Options",
-    data: str | None,
-    runner: "Runner",
-) -> "Plan":
-    from ..engine.activations import Activations
-    from ..engine.changes import Plan
-    from ..engine.measured import judging_by_name
-    from ..registry import find_rewrite, load_rewrites, load_rules
-    from ..selection import select_rules
-
-    rewrites = load_rewrites()
-    tap = Activations(opened, data, runner) if data is not None else None
-    made_up = Activations(opened, None, runner)
-    if use:
-        if select or ignore:
-            raise UsageError("--use names rewrites, --select and --ignore findings; give one kind")
-        named: list[LoadedRewrite] = [find_rewrite(rewrites, name) for name in use]
-        needed = max((loaded.rewrite.safety for loaded in named), key=lambda s: s.rank)
-        return Plan(
-            named, named=True, allow=max(allow, needed, key=lambda s: s.rank), nodes=nodes,
-            options=chosen, tap=tap, made_up=made_up,
-        )  # fmt: skip
-    rules = select_rules(load_rules(folders), select=select, extend_select=(), ignore=ignore)
-    for loaded in judging_by_name(rules, select):
-        known = " or ".join(f"--use {remedy.name}" for remedy in loaded.rule.remedies)
-        raise UsageError(
-            f"{loaded.code} is found by running the model (lint --probe) and names no layer to "
-            f"mend; name what is to mend it: {known}"
-        )
-    return Plan(rewrites, rules, allow=allow, nodes=nodes, options=chosen, tap=tap, made_up=made_up)
 
 
 def _delivered(

@@ -72,7 +72,7 @@ class Proof:
 
 
 def deliver(
-    source: Path,
+    source: Path | bytes,
     rewritten: Rewritten,
     output: Path,
     *,
@@ -83,7 +83,7 @@ def deliver(
     """Write a rewritten model, proven against the file it came from.
 
     Args:
-        source: the original.
+        source: the original: where it is, or its bytes.
         rewritten: what became of it.
         output: where to write; may be ``source``.
         external: leave external data where it is, or copy it beside the output.
@@ -112,7 +112,7 @@ def deliver(
 
 
 def _prove(
-    source: Path,
+    source: Path | bytes,
     written: Path,
     rewritten: Rewritten,
     options: VerifyOptions,
@@ -128,7 +128,7 @@ def _prove(
             _of_the_whole(options, rewritten, is_gated=is_gated),
             runner=runner,
             tell=tell,
-            names=(source.name, output.name),
+            names=(source.name if isinstance(source, Path) else "before", output.name),
             may_widen=any(change.widens for change in rewritten.changes),
         )
     unproven = tuple(change.node.name for change in rewritten.changes if change.cutout is None)

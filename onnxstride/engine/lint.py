@@ -5,13 +5,14 @@ whole or in part, is a result like any other, not an exception: others may follo
 """
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..debug import is_debugging, unexpected
 from ..errors import ModelError, RuleError, RuntimeUnavailable, UsageError
 from ..graph import Bindings, Graph, read_graph
 from ..graph.layers import Layer, Merge
+from ..graph.pausing import collector_paused
 from ..modelfile import ModelFile, open_model
 from ..registry import LoadedRule
 from ..rule import Finding, Skip
@@ -41,8 +42,19 @@ def lint_file(
         RuntimeUnavailable: there is nothing to run it with.
     """
     shown = "<stdin>" if path == STDIN else path
+    return lint_opened(shown, lambda: _open(path, shown), rules, bindings, probe)
+
+
+def lint_opened(
+    shown: str,
+    opener: Callable[[], ModelFile],
+    rules: Sequence[LoadedRule],
+    bindings: Bindings,
+    probe: "Probe | None" = None,
+) -> FileReport:
+    """What the rules say about the model that ``opener`` opens; see ``lint_file``."""
     try:
-        with _open(path, shown) as model:
+        with opener() as model:
             return _report(shown, model, rules, bindings, probe)
     except UsageError as error:
         raise UsageError(f"{shown}: {error}") from error
@@ -58,6 +70,7 @@ def lint_file(
         return FileReport(shown, FileError(ModelError.code, unexpected(error)))
 
 
+@collector_paused()
 def lint_graph(
     graph: Graph, rules: Sequence[LoadedRule], extra: Sequence[Layer] = ()
 ) -> tuple[list[Finding], list[Skip], list[ModelError]]:
@@ -79,13 +92,18 @@ def lint_graph(
             interested[kind] = [loaded for loaded in rules if issubclass(kind, loaded.rule.on)]
         for loaded in interested[kind]:
             try:
-                for answer in _answers(loaded, layer, graph):
+                for answer in loaded.check(layer, graph):
+                    _hold_to_contract(answer, loaded)
                     if isinstance(answer, Finding):
                         findings.append(answer)
                     else:
                         skips.append(answer)
             except ModelError as fault:  # a rule asked for a tensor that cannot be read
                 faults.append(fault)
+            except Exception as error:
+                if is_debugging():
+                    raise
+                raise _failed(loaded, layer, error) from error
         graph.release()  # of the weights of one layer, before the next has its own
     return findings, skips, faults
 
@@ -94,11 +112,9 @@ def _subjects(graph: Graph, rules: Sequence[LoadedRule]) -> Sequence[Layer]:
     """The layers, and the places where maps meet if a rule asks for them, in file order."""
     if not any(issubclass(Merge, loaded.rule.on) for loaded in rules):
         return graph.layers
-    position = {scope: index for index, scope in enumerate(graph.scopes)}
-    return sorted(
-        [*graph.layers, *graph.merges],
-        key=lambda subject: (position[subject.node.scope], subject.node.index),
-    )
+    merges = {merge.node: merge for merge in graph.merges}
+    found = (each for node in graph.nodes() for each in (graph.layer_of(node), merges.get(node)))
+    return [subject for subject in found if subject is not None]
 
 
 def _open(path: str, shown: str) -> ModelFile:
@@ -132,21 +148,11 @@ def _report(
     )
 
 
-def _answers(loaded: LoadedRule, layer: Layer, graph: Graph) -> Iterator[Finding | Skip]:
-    """What a rule answers about one layer, held to the contract of a check."""
-    try:
-        for answer in loaded.check(layer, graph):
-            _hold_to_contract(answer, loaded)
-            yield answer
-    except ModelError:
-        raise
-    except Exception as error:
-        if is_debugging():
-            raise
-        raise RuleError(
-            f"rule {loaded.code} ({loaded.module}) failed at {layer.ref.op_type} "
-            f"{layer.ref.name!r}: {unexpected(error)}"
-        ) from error
+def _failed(loaded: LoadedRule, layer: Layer, error: Exception) -> RuleError:
+    return RuleError(
+        f"rule {loaded.code} ({loaded.module}) failed at {layer.ref.op_type} "
+        f"{layer.ref.name!r}: {unexpected(error)}"
+    )
 
 
 def _hold_to_contract(answer: object, loaded: LoadedRule) -> None:

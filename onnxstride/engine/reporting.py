@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..errors import UsageError
-from ..graph import Bindings, read_graph
-from ..modelfile import open_model
+from ..graph import Bindings, Graph, read_graph
+from ..modelfile import ModelFile, open_model
 from ..registry import LoadedRule
 from ..rule import Finding, Skip
 from .anatomy import Anatomy, anatomy
@@ -51,10 +51,7 @@ def report_file(
         RuleError: a rule failed.
     """
     with open_model(path) as model:
-        graph = read_graph(model, bindings)
-        unknown = sorted(bindings.names() - graph.bound)
-        if unknown:
-            raise UsageError(f"{path} has no input and no symbol named {unknown[0]!r}")
+        graph = read_bound(model, bindings)
         findings, skips, faults = lint_graph(graph, rules)
         return ModelReport(
             path,
@@ -64,3 +61,17 @@ def report_file(
             patterns(graph) if with_patterns else (),
             first_error([*graph.faults, *faults]),
         )
+
+
+def read_bound(model: ModelFile, bindings: Bindings) -> Graph:
+    """The graph of ``model`` with sizes bound.
+
+    Raises:
+        ModelError: it cannot be read.
+        UsageError: a binding that contradicts the model, or that it has no use for.
+    """
+    graph = read_graph(model, bindings)
+    unknown = sorted(bindings.names() - graph.bound)
+    if unknown:
+        raise UsageError(f"{model.name} has no input and no symbol named {unknown[0]!r}")
+    return graph

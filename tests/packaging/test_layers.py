@@ -47,7 +47,6 @@ LAYERS: dict[str, set[str]] = {
         *("selection", "verify"),
     },
     "pytest_plugin": {"engine", "errors", "library"},
-    "package": {"engine", "errors", "library", "rule", "verify"},
     "explain": {"registry", "report"},
     "progress": {"report"},
     "output": {"errors"},
@@ -124,10 +123,8 @@ def layer_of(name: str) -> str:
     """The layer that a dotted name of ours belongs to."""
     if name.startswith("onnxstride.rules.rewrites."):
         return "rewrites"
-    if name == "onnxstride.__init__":
-        return "package"  # its names, but for its version, are those of the layers it hands on
     layer = [*name.split("."), ""][1]
-    return "version" if layer in ("__version__", "") else layer
+    return "version" if layer in ("__init__", "__version__", "") else layer
 
 
 def violations(source: str, module: str) -> list[str]:
