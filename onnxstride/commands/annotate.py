@@ -8,7 +8,15 @@ import click
 
 from ..errors import ModelError, UsageError
 from ..output import write_stdout
-from .options import dim_option, rules_option, shape_option
+from .options import (
+    dim_option,
+    external_option,
+    ignore_option,
+    in_place_option,
+    rules_option,
+    select_option,
+    shape_option,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,22 +28,11 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("model")
 @click.option("-o", "--output", metavar="OUT", help="Where to write the annotated model.")
-@click.option("--in-place", is_flag=True, help="Write it over MODEL.")
+@in_place_option
 @click.option("--remove", is_flag=True, help="Take earlier notes out instead.")
-@click.option(
-    "--select",
-    metavar="CODES",
-    multiple=True,
-    help="Run these rules only: codes, names, beginnings of codes, or ALL; joined by commas.",
-)
-@click.option("--ignore", metavar="CODES", multiple=True, help="Leave these rules out.")
-@click.option(
-    "--external-data",
-    type=click.Choice(["reference", "copy"]),
-    default="reference",
-    show_default=True,
-    help="Leave external data where it is, or copy it beside the output.",
-)
+@select_option
+@ignore_option
+@external_option
 @shape_option
 @dim_option
 @rules_option

@@ -19,8 +19,10 @@ from .options import (
     color_option,
     dim_option,
     file_option,
+    ignore_option,
     report_option,
     rules_option,
+    select_option,
     shape_option,
 )
 from .outputs import Output, also_option, cards, deliver, refuse_clashes, repository
@@ -51,14 +53,9 @@ def _limits(
 
 @click.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
-@click.option(
-    "--select",
-    metavar="CODES",
-    multiple=True,
-    help="Run these rules only: codes, names, beginnings of codes, or ALL; joined by commas.",
-)
+@select_option
 @click.option("--extend-select", metavar="CODES", multiple=True, help="Run these rules as well.")
-@click.option("--ignore", metavar="CODES", multiple=True, help="Leave these rules out.")
+@ignore_option
 @click.option(
     "--fail-on",
     type=click.Choice([*(level.value for level in Severity), _NEVER]),

@@ -47,3 +47,20 @@ rules_option = click.option(
     multiple=True,
     help="Load the rules in this folder too. Repeatable.",
 )
+select_option = click.option(
+    "--select",
+    metavar="CODES",
+    multiple=True,
+    help="Run these rules only: codes, names, beginnings of codes, or ALL; joined by commas.",
+)
+ignore_option = click.option(
+    "--ignore", metavar="CODES", multiple=True, help="Leave these rules out."
+)
+external_option = click.option(
+    "--external-data",
+    type=click.Choice(["reference", "copy"]),
+    default="reference",
+    show_default=True,
+    help="Leave external data where it is, or copy it beside the output.",
+)
+in_place_option = click.option("--in-place", is_flag=True, help="Write it over MODEL.")

@@ -11,7 +11,12 @@ from ..errors import OnnxstrideError, UsageError
 from ..output import refuse_overwriting
 from ..rule import Safety
 from .new_layers import new_layer_options
-from .options import color_option, rules_option
+from .options import (
+    color_option,
+    external_option,
+    in_place_option,
+    rules_option,
+)
 from .outcome import Outcome, tell_outcome, write_outcome
 
 if TYPE_CHECKING:
@@ -28,7 +33,7 @@ _CHANGED, _FAILED = 1, 2
 @click.command()
 @click.argument("model")
 @click.option("-o", "--output", metavar="OUT", help="Where to write the rewritten model.")
-@click.option("--in-place", is_flag=True, help="Write it over MODEL.")
+@in_place_option
 @click.option("--diff", is_flag=True, help="Only say what would change; exit 1 if anything would.")
 @click.option(
     "--select",
@@ -71,13 +76,7 @@ _CHANGED, _FAILED = 1, 2
     show_default=True,
     help="Seconds that loading a model, or running it once, may take; 0: no limit.",
 )
-@click.option(
-    "--external-data",
-    type=click.Choice(["reference", "copy"]),
-    default="reference",
-    show_default=True,
-    help="Leave external data where it is, or copy it beside the output.",
-)
+@external_option
 @click.option(
     "--probe",
     is_flag=True,

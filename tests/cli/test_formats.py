@@ -5,17 +5,16 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from junitparser import JUnitXml
 
-from onnxstride.cli import main
 from onnxstride.errors import ModelError
 from onnxstride.report.formats import FORMATS
 from onnxstride.rule import Severity
 from tests import schema
-from tests.planting import write_files
+from tests.cli.running import Lint, linting
 from tests.report import sarif_checker, test_gitlab
 
 ROOT = Path(__file__).parents[2]
@@ -31,31 +30,13 @@ net (float[1,8,16,16] x) => (float[1,4,16,16] y) <float[4,8,1,1] w> {{
 MODELS = ("uneven.onnxtxt", "clean.onnxtxt", "gone.onnx")
 
 
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Lint = Callable[..., Result]
-
-
 @pytest.fixture
 def lint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Lint:
     """Runs the lint command in a folder with two models."""
-    write_files(tmp_path, {"uneven.onnxtxt": UNEVEN, "clean.onnxtxt": CLEAN})
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.delenv("ONNXSTRIDE_OUTPUT_FORMAT", raising=False)
-
-    def run(*arguments: str) -> Result:
-        code = main(["lint", *arguments])
-        captured = capsys.readouterr()
-        return Result(code, captured.out, captured.err)
-
-    return run
+    models = {"uneven": UNEVEN, "clean": CLEAN}
+    return linting(models, tmp_path, monkeypatch, capsys)
 
 
 def _json(text: str) -> None:

@@ -5,15 +5,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from onnxstride.cli import main
 from onnxstride.screen import in_color
 from tests import schema
+from tests.cli.running import Lint, Result, linting
 from tests.planting import rule_source, write_files, write_plugin
 
 ROOT = Path(__file__).parents[2]
@@ -34,32 +34,13 @@ net (float[1,8,16,16] x) => (float[1,4,16,16] y) <float[4,8,1,1] w> {{
 SYNTAX_ERROR = f"{HEAD} net (float[1] x => y"
 
 
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Lint = Callable[..., Result]
-
-
 @pytest.fixture
 def lint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Lint:
     """Runs the lint command in a folder with a model of each kind."""
-    files = {"uneven": UNEVEN, "pooled": POOLED, "clean": CLEAN, "broken": SYNTAX_ERROR}
-    write_files(tmp_path, {f"{name}.onnxtxt": text for name, text in files.items()})
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.delenv("ONNXSTRIDE_OUTPUT_FORMAT", raising=False)
-
-    def run(*arguments: str) -> Result:
-        code = main(["lint", *arguments])
-        captured = capsys.readouterr()
-        return Result(code, captured.out, captured.err)
-
-    return run
+    models = {"uneven": UNEVEN, "pooled": POOLED, "clean": CLEAN, "broken": SYNTAX_ERROR}
+    return linting(models, tmp_path, monkeypatch, capsys)
 
 
 def as_json(result: Result) -> Any:

@@ -3,16 +3,15 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 
-from onnxstride.cli import main
 from tests import schema
+from tests.cli.running import Lint, Result, linting
 from tests.planting import rule_source, write_files
 
 ROOT = Path(__file__).parents[2]
@@ -46,15 +45,6 @@ net (float[1,1,8,8] x) => (float[1,1,H,W] y) <float[1,1,3,3] w> {{
 }}"""
 
 
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Lint = Callable[..., Result]
-
-
 @pytest.fixture
 def lint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -62,16 +52,7 @@ def lint(
     """Runs the lint command in a folder with a model of each kind."""
     models = {"rippling": RIPPLING, "flat": FLAT, "classifier": CLASSIFIER}
     models |= {"unrunnable": UNRUNNABLE, "refused": REFUSED}
-    write_files(tmp_path, {f"{name}.onnxtxt": text for name, text in models.items()})
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
-
-    def run(*arguments: str) -> Result:
-        code = main(["lint", *arguments])
-        captured = capsys.readouterr()
-        return Result(code, captured.out, captured.err)
-
-    return run
+    return linting(models, tmp_path, monkeypatch, capsys)
 
 
 def as_json(result: Result) -> Any:
