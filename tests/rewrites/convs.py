@@ -1,7 +1,6 @@
 """Strided convolutions of every kind as hypothesis draws them, and models of them."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import onnx
@@ -11,6 +10,7 @@ from onnx import helper, numpy_helper
 from onnxstride.geometry import Axis, same_padding, same_total
 
 from .running import signal
+from .windows import AUTO_PADS, OPSETS, sizes_to_run, stated
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +61,7 @@ class Strided:
 
     def sizes(self) -> list[tuple[int, ...]]:
         """Sizes to run at: where open, the smallest, odd and even ones."""
-        if not any(self.open):
-            return [self.size]
-        return [
-            tuple(
-                least + more + i if is_open else size
-                for i, (least, size, is_open) in enumerate(
-                    zip(self.smallest, self.size, self.open, strict=True)
-                )
-            )
-            for more in (0, 1, 2, 3, 6)
-        ]
+        return sizes_to_run(self.smallest, self.size, self.open, (0, 1, 2, 3, 6))
 
 
 def conv_of(case: Strided, seed: int = 7) -> onnx.ModelProto:
@@ -82,7 +72,9 @@ def conv_of(case: Strided, seed: int = 7) -> onnx.ModelProto:
     weights = {"w": signal((case.group * case.written, case.read, *kernel), case.dtype, seed)}
     if case.biased:
         weights["b"] = signal((case.group * case.written,), case.dtype, seed + 1)
-    node = helper.make_node("Conv", ["x", *weights], ["y"], name="down", **_stated(case))
+    node = helper.make_node(
+        "Conv", ["x", *weights], ["y"], name="down", **stated(case.axes, case.group, case.auto_pad)
+    )
     graph = helper.make_graph(
         [node],
         "one_convolution",
@@ -92,23 +84,6 @@ def conv_of(case: Strided, seed: int = 7) -> onnx.ModelProto:
     )
     opsets = [helper.make_opsetid("", case.opset)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=8)
-
-
-def _stated(case: Strided) -> dict[str, Any]:
-    stated: dict[str, Any] = {
-        "strides": [axis.stride for axis in case.axes],
-        "dilations": [axis.dilation for axis in case.axes],
-        "group": case.group,
-    }
-    if case.auto_pad != "NOTSET":
-        stated["auto_pad"] = case.auto_pad
-    else:
-        stated["pads"] = [axis.begin for axis in case.axes] + [axis.end for axis in case.axes]
-    return stated
-
-
-OPSETS = (7, 9, 10, 11, 13, 21, 22)
-AUTO_PADS = ("NOTSET", "NOTSET", "NOTSET", "NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
 
 
 @st.composite

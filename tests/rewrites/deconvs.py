@@ -11,6 +11,7 @@ from onnx import helper, numpy_helper
 from onnxstride.geometry import Axis, transposed_padding, transposed_size
 
 from .running import signal
+from .windows import AUTO_PADS, OPSETS, sizes_to_run, stated
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +47,7 @@ class Deconv:
 
     def sizes(self) -> list[tuple[int, ...]]:
         """Sizes to run at: where open, the smallest that leaves an output, odd and even ones."""
-        if not any(self.open):
-            return [self.size]
-        return [
-            tuple(
-                least + more + i if is_open else size
-                for i, (least, size, is_open) in enumerate(
-                    zip(self._smallest(), self.size, self.open, strict=True)
-                )
-            )
-            for more in (0, 1, 2, 5)
-        ]
+        return sizes_to_run(self._smallest(), self.size, self.open, (0, 1, 2, 5))
 
     def _smallest(self) -> list[int]:
         pairs = zip(self.window, self.output_padding, strict=True)
@@ -90,24 +81,12 @@ def deconv_of(case: Deconv, seed: int = 7) -> onnx.ModelProto:
 
 
 def _stated(case: Deconv) -> dict[str, Any]:
-    stated: dict[str, Any] = {
-        "strides": [axis.stride for axis in case.axes],
-        "dilations": [axis.dilation for axis in case.axes],
-        "group": case.group,
-    }
+    attributes = stated(case.axes, case.group, case.auto_pad, states_pads=case.asked is None)
     if any(case.output_padding):
-        stated["output_padding"] = list(case.output_padding)
+        attributes["output_padding"] = list(case.output_padding)
     if case.asked is not None:
-        stated["output_shape"] = list(case.asked)
-    if case.auto_pad != "NOTSET":
-        stated["auto_pad"] = case.auto_pad
-    elif case.asked is None:
-        stated["pads"] = [axis.begin for axis in case.axes] + [axis.end for axis in case.axes]
-    return stated
-
-
-OPSETS = (7, 9, 10, 11, 13, 21, 22)
-AUTO_PADS = ("NOTSET", "NOTSET", "NOTSET", "NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
+        attributes["output_shape"] = list(case.asked)
+    return attributes
 
 
 @st.composite
