@@ -12,10 +12,9 @@ reading single elements, 0 removes it. Everything here is away from the border.
 Source: ONNX operator specification, Resize-19; the sampling theorem.
 """
 
-from cmath import exp
 from collections.abc import Sequence
 from fractions import Fraction
-from math import floor, pi, sqrt
+from math import cos, floor, pi, sin, sqrt
 
 from .resampling import ROUNDINGS, Resampling, line_of
 
@@ -120,8 +119,9 @@ def folding_gains(resampling: Resampling) -> tuple[float, ...] | None:
 def _gain(read: Sequence[Sequence[tuple[int, float]]], frequency: Fraction) -> float:
     power = 0.0
     for weights in read:
-        turn = [weight * exp(2j * pi * float(frequency * index % 1)) for index, weight in weights]
-        power += abs(sum(turn)) ** 2
+        turned = [(2 * pi * float(frequency * index % 1), weight) for index, weight in weights]
+        power += sum(weight * cos(angle) for angle, weight in turned) ** 2
+        power += sum(weight * sin(angle) for angle, weight in turned) ** 2
     return sqrt(power / len(read))
 
 
