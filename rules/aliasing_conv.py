@@ -89,6 +89,8 @@ GOOD = {
 
 
 def check(layer: Conv, graph: Graph) -> Iterator[Finding | Skip]:
+    if not layer.is_strided:
+        return
     axes = folding_axes(layer)
     if all(axis.stride == 1 for axis in axes):
         return

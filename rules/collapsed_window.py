@@ -108,10 +108,10 @@ def check(layer: Window, graph: Graph) -> Iterator[Finding | Skip]:
 
 def _fits(layer: Window) -> bool:
     """True when the window spans no more than the known data: the usual case, told at once."""
-    return all(
-        size is not None and axis.extent <= size
-        for size, axis in zip(layer.sizes, layer.axes, strict=True)
-    )
+    for size, axis in zip(layer.sizes, layer.axes, strict=True):
+        if size is None or axis.extent > size:
+            return False
+    return True
 
 
 def _spans_all(layer: Window) -> bool:

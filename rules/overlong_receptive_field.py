@@ -25,13 +25,12 @@ References
 """
 
 from collections.abc import Iterator
-from typing import TypeAlias
 
 from onnxstride.api import (
     SLIDING,
+    Field,
     Finding,
     Graph,
-    Resolution,
     Rule,
     Severity,
     Sight,
@@ -75,9 +74,6 @@ GOOD = {
         }""",
 }
 
-_Seen: TypeAlias = tuple[int, int]
-"""Pixels an element sees by the path that sees least, and pixels there are."""
-
 
 def check(layer: Window, graph: Graph) -> Iterator[Finding | Skip]:
     looking = [axis for axis, window in enumerate(layer.axes) if window.kernel > 1]
@@ -85,13 +81,15 @@ def check(layer: Window, graph: Graph) -> Iterator[Finding | Skip]:
         return
     known = resolution(graph)
     before = known.before(layer)
-    seen = [_seen(before[axis], known) for axis in looking]
-    if isinstance(problem := next((each for each in seen if isinstance(each, str)), None), str):
-        yield from [RULE.skip(layer.ref, problem)] * bool(problem)
-        return
-    pairs = [each for each in seen if not isinstance(each, str)]
-    if all(pixels >= size for pixels, size in pairs):
-        fields, sizes = [pixels for pixels, _ in pairs], [size for _, size in pairs]
+    seen: list[tuple[Field, int]] = []
+    for axis in looking:
+        sight = before[axis]
+        if not isinstance(sight, Field) or (size := known.image_size(sight)) is None:
+            yield from _not_judged(layer, sight)
+            return
+        seen.append((sight, size))
+    if all(field.narrow >= size for field, size in seen):
+        fields, sizes = [field.narrow for field, _ in seen], [size for _, size in seen]
         yield RULE.flag(
             layer.ref,
             f"kernel {by(layer.kernel)} looks at a map whose elements see {by(fields)} pixels by "
@@ -103,13 +101,9 @@ def check(layer: Window, graph: Graph) -> Iterator[Finding | Skip]:
         )
 
 
-def _seen(sight: Sight, known: Resolution) -> _Seen | str:
-    """What elements see; a text where it cannot be judged, empty where there is no question."""
-    if isinstance(sight, Whole):
-        return ""
+def _not_judged(layer: Window, sight: Sight) -> Iterator[Skip]:
+    """Why not, along the axis of a sight; where all of it is seen there is no question."""
     if isinstance(sight, Unknown):
-        return sight.reason
-    size = known.image_size(sight)
-    if size is None:
-        return "the size of the image is not known"
-    return sight.narrow, size
+        yield RULE.skip(layer.ref, sight.reason)
+    elif not isinstance(sight, Whole):
+        yield RULE.skip(layer.ref, "the size of the image is not known")

@@ -27,6 +27,7 @@ References
 """
 
 from collections.abc import Iterator
+from itertools import chain
 
 from onnxstride.api import (
     SLIDING,
@@ -98,7 +99,8 @@ GOOD = {
 
 
 def check(layer: Window, graph: Graph) -> Iterator[Finding | Skip]:
-    for problem, severity in (*_stated(layer), *_same(layer)):
+    problems = _same(layer) if layer.auto_pad.is_same else iter(())
+    for problem, severity in chain(_stated(layer), problems):
         yield RULE.flag(
             layer.ref,
             problem,
@@ -111,6 +113,8 @@ def check(layer: Window, graph: Graph) -> Iterator[Finding | Skip]:
 
 
 def _stated(layer: Window) -> Iterator[tuple[str, Severity | None]]:
+    if isinstance(layer, Conv):
+        return
     pads = [max(axis.begin, axis.end) for axis in layer.axes]
     if isinstance(layer, Pool) and any(
         pad >= axis.kernel for pad, axis in zip(pads, layer.axes, strict=True)
@@ -143,8 +147,6 @@ def _stated(layer: Window) -> Iterator[tuple[str, Severity | None]]:
 
 
 def _same(layer: Window) -> Iterator[tuple[str, Severity | None]]:
-    if not layer.auto_pad.is_same:
-        return
     dilated = any(dilation > 1 for dilation in layer.dilations)
     if dilated and not isinstance(layer, ConvTranspose):
         effect = "refuses it" if isinstance(layer, Conv) else "ignores the dilation in the padding"

@@ -90,8 +90,9 @@ GOOD = {
 
 
 def check(layer: Window, graph: Graph) -> Iterator[Finding | Skip]:
-    axes = _reading(layer)
-    skipped = unread_share(axes)
+    if not layer.is_strided:
+        return
+    skipped = unread_share(_reading(layer))
     if not skipped:
         return
     unread = _unread_by_anyone(layer, graph)

@@ -66,7 +66,7 @@ GOOD = {
 
 
 def check(layer: Window, graph: Graph) -> Iterator[Finding | Skip]:
-    if all(is_even(axis) for axis in layer.axes):
+    if not layer.is_strided or all(is_even(axis) for axis in layer.axes):
         return
     ratio = overlap_ratio(layer.axes)
     unread = unread_share(layer.axes)

@@ -101,8 +101,10 @@ GOOD = {
 
 def check(layer: ConvTranspose, graph: Graph) -> Iterator[Finding | Skip]:
     axes = [axis for axis, size in zip(layer.axes, layer.sizes, strict=True) if size != 1]
+    if all(is_even(axis) for axis in axes):
+        return
     ratio = overlap_ratio(axes)
-    if ratio is None or all(is_even(axis) for axis in axes):
+    if ratio is None:
         return
     ripple = _ripple(layer, graph)
     interpolates = ripple is not None and ripple < INTERPOLATES_BELOW_DB

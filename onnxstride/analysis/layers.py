@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
+from ..geometry import Axis
 from ..geometry.resampling import Resampling
 from ..geometry.sampling import scale_of
 from ..graph.layers import (
+    SLIDING,
+    AutoPad,
+    Conv,
     ConvTranspose,
     GlobalPool,
     Layer,
@@ -16,7 +21,6 @@ from ..graph.layers import (
     Pool,
     Resize,
     Shuffle,
-    Window,
 )
 from ..graph.scope import DEFAULT_DOMAIN
 from ..graph.spellings import SPELLINGS, channels_last
@@ -37,9 +41,7 @@ from .moves import (
     ToDepth,
     ToSpace,
 )
-
-_KEPT = tuple(Lane(dim, STAY) for dim in range(8))
-_NEW = Lane(None, Fresh(None))
+from .readings import told
 
 
 def layer_flow(layer: Layer) -> Flow:
@@ -47,16 +49,11 @@ def layer_flow(layer: Layer) -> Flow:
     along = spatial_dims(layer)
     if min(along) < 0:
         return Closed("its axes count from the last dimension, and the rank is unknown")
-    rank = max(along) + 1 if isinstance(layer, Resize) else len(along) + 2
-    lanes = [_KEPT[dim] if dim < len(_KEPT) else Lane(dim, STAY) for dim in range(rank)]
-    if _mixes_channels(layer):
-        lanes[1 if along[0] > 1 else rank - 1] = _NEW
-    for dim, move in zip(along, _moves(layer), strict=True):
-        lanes[dim] = Lane(dim, move)
-    outputs = [layer.node.output(0)]
+    lanes = _lanes(layer, along)
+    route = Route(layer.input, layer.node.output(0), lanes)
     if isinstance(layer, MaxPool) and layer.indices:
-        outputs.append(layer.indices)
-    return Meet(tuple([Route(layer.input, name, tuple(lanes)) for name in outputs]))
+        return Meet((route, Route(layer.input, layer.indices, lanes)))
+    return Meet((route,))
 
 
 def spatial_dims(layer: Layer) -> tuple[int, ...]:
@@ -64,46 +61,83 @@ def spatial_dims(layer: Layer) -> tuple[int, ...]:
     if isinstance(layer, Resize):
         return layer.along
     node, rank = layer.node, len(layer.dims)
-    first = 2
-    if node.domain != DEFAULT_DOMAIN:
-        spelling = SPELLINGS.get((node.domain, node.op_type))
-        first = 1 if spelling is not None and channels_last(node, spelling) else 2
+    if node.domain == DEFAULT_DOMAIN and rank < len(_FROM_THE_THIRD):
+        return _FROM_THE_THIRD[rank]
+    spelling = SPELLINGS.get((node.domain, node.op_type))
+    first = 1 if spelling is not None and channels_last(node, spelling) else 2
     return tuple(range(first, first + rank))
 
 
-def _mixes_channels(layer: Layer) -> bool:
-    """True when the output's channels are others than the input's."""
-    return not isinstance(layer, Pool | GlobalPool | Resize)
+_FROM_THE_THIRD = [tuple(range(2, 2 + rank)) for rank in range(8)]
 
 
-def _moves(layer: Layer) -> Sequence[Move]:
-    for kind, moves in _MOVES.items():
-        if isinstance(layer, kind):
-            return moves(layer)
-    return [Opaque(f"{layer.op} is a layer that is not followed")] * layer.rank
-
-
-def _slides(layer: Window) -> list[Move]:
-    """One move for each axis; the same object for axes that are alike, which is told quickly."""
-    ceil_mode = isinstance(layer, Pool) and layer.ceil_mode
-    moves: list[Move] = []
-    before: Slide | None = None
-    for axis, dim in zip(layer.axes, layer.dims, strict=True):
-        size = dim if isinstance(dim, int) else None
-        if before is None or before.axis != axis or before.size != size:
-            before = Slide(axis, layer.auto_pad, ceil_mode, size)
-        moves.append(before)
-    return moves
-
-
-def _spreads(layer: ConvTranspose) -> list[Move]:
-    wanted = layer.output_shape or (None,) * layer.rank
-    return [
-        Spread(axis, padding, layer.auto_pad, size, before)
-        for axis, padding, size, before in zip(
-            layer.axes, layer.output_padding, wanted, layer.sizes, strict=True
+def _lanes(layer: Layer, along: tuple[int, ...]) -> tuple[Lane, ...]:
+    if isinstance(layer, SLIDING):
+        ceil_mode = isinstance(layer, Pool) and layer.ceil_mode
+        return _sliding(
+            along, layer.axes, layer.sizes, layer.auto_pad, ceil_mode, isinstance(layer, Conv)
         )
-    ]
+    if isinstance(layer, ConvTranspose):
+        wanted = layer.output_shape or (None,) * layer.rank
+        return _spreading(
+            along, layer.axes, layer.output_padding, wanted, layer.sizes, layer.auto_pad
+        )
+    rank = max(along) + 1 if isinstance(layer, Resize) else len(along) + 2
+    moves = _MOVES.get(type(layer), _unfollowed)(layer)
+    return _placed(along, rank, moves, mixes_channels=not isinstance(layer, GlobalPool | Resize))
+
+
+def _placed(
+    along: tuple[int, ...], rank: int, moves: Iterable[Move], *, mixes_channels: bool
+) -> tuple[Lane, ...]:
+    """The moves along these dimensions, where all others stay but channels that are mixed."""
+    lanes = [Lane(dim, STAY) for dim in range(rank)]
+    if mixes_channels:
+        lanes[1 if along[0] > 1 else rank - 1] = Lane(None, Fresh(None))
+    for dim, move in zip(along, moves, strict=True):
+        lanes[dim] = Lane(dim, move, told(move))
+    return tuple(lanes)
+
+
+# Most windows of a model are like another. One move serves axes and layers that are alike, too,
+# which is quick to tell where they are followed.
+
+
+@lru_cache(maxsize=1024)
+def _sliding(
+    along: tuple[int, ...],
+    axes: tuple[Axis, ...],
+    sizes: tuple[int | None, ...],
+    auto_pad: AutoPad,
+    ceil_mode: bool,
+    mixes_channels: bool,
+) -> tuple[Lane, ...]:
+    each = list(zip(axes, sizes, strict=True))
+    moves = {(axis, size): Slide(axis, auto_pad, ceil_mode, size) for axis, size in each}
+    placed = [moves[axis] for axis in each]
+    return _placed(along, len(along) + 2, placed, mixes_channels=mixes_channels)
+
+
+@lru_cache(maxsize=1024)
+def _spreading(
+    along: tuple[int, ...],
+    axes: tuple[Axis, ...],
+    output_padding: tuple[int, ...],
+    wanted: tuple[int | None, ...],
+    sizes: tuple[int | None, ...],
+    auto_pad: AutoPad,
+) -> tuple[Lane, ...]:
+    each = list(zip(axes, output_padding, wanted, sizes, strict=True))
+    moves = {
+        (axis, padding, after, before): Spread(axis, padding, auto_pad, after, before)
+        for axis, padding, after, before in each
+    }
+    placed = [moves[axis] for axis in each]
+    return _placed(along, len(along) + 2, placed, mixes_channels=True)
+
+
+def _unfollowed(layer: Layer) -> list[Move]:
+    return [Opaque(f"{layer.op} is a layer that is not followed")] * layer.rank
 
 
 def _shuffles(layer: Shuffle) -> list[Move]:
@@ -138,8 +172,6 @@ def scaled(
 
 
 _MOVES: dict[type[Layer], Callable[[Any], Sequence[Move]]] = {
-    ConvTranspose: _spreads,
-    Window: _slides,
     Shuffle: _shuffles,
     GlobalPool: _globals,
     Resize: _scales,

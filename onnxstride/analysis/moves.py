@@ -19,6 +19,7 @@ from __future__ import annotations
 from typing import NamedTuple, TypeAlias
 
 from ..geometry import Axis
+from ..geometry.fields import Reading, Unknown
 from ..geometry.resampling import Resampling
 from ..graph.layers import AutoPad
 from ..graph.scope import Dim
@@ -121,10 +122,14 @@ STAY = Stay()
 
 
 class Lane(NamedTuple):
-    """One dimension of an output: the dimension of the map it comes from, None for none."""
+    """One dimension of an output: the dimension of the map it comes from, None for none.
+
+    ``reading`` is that of the move where it is known beforehand; see ``readings``.
+    """
 
     dim: int | None
     move: Move
+    reading: Reading | Unknown | None = None
 
 
 class Route(NamedTuple):

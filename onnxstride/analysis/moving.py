@@ -10,7 +10,7 @@ from ..graph.scope import Node
 from .cells import Cell, Folded, Value, because, cells_of, is_open, origin_of
 from .known_sizes import KnownSizes
 from .layers import scaled
-from .moves import Cut, Fresh, Global, Lane, Move, Opaque, Route, Scale, Shift, Stay
+from .moves import STAY, Cut, Fresh, Global, Lane, Move, Opaque, Route, Scale, Shift
 from .readings import reading
 
 # Moves that nodes make along channels too; only a layer makes them along an axis of space.
@@ -29,7 +29,7 @@ class Moving:
         self._graph = graph
         self._sizes = sizes
         nothing = pixels(Origin("", 0))
-        self._last: tuple[Move, Field, Field] = (Stay(), nothing, nothing)
+        self._last: tuple[Move, Field, Field] = (STAY, nothing, nothing)
 
     def along(self, node: Node, route: Route, value: Value) -> Value:
         """The map that arrives at the end of a route."""
@@ -43,7 +43,13 @@ class Moving:
         layer = self._graph.layer_of(node)
         if isinstance(layer, StridedSlice):  # it cuts channels as it cuts space
             layer = None
-        return tuple([self._moved(node, layer, route.input, lane, cells) for lane in route.lanes])
+        arrived: list[Cell] = []
+        for lane in route.lanes:
+            cell = None if lane.dim is None else cells[lane.dim]
+            if lane.move is not STAY and type(lane.move) is not Fresh:
+                cell = self._moved(node, layer, route.input, lane, cell)
+            arrived.append(cell)
+        return tuple(arrived)
 
     def seen(self, node: Node, name: str, lane: Lane, field: Field) -> Cell:
         """What a field becomes along one lane."""
@@ -56,27 +62,22 @@ class Moving:
         return found
 
     def _seen(self, node: Node, name: str, lane: Lane, field: Field) -> Cell:
-        dim, move = lane
+        dim, move, read = lane
         assert dim is not None
         if isinstance(move, Scale) and move.resampling.size == 1 != move.resampling.ratio:
             return Whole(field.origin)  # the one element everywhere
-        read = reading(move, node, lambda: self._sizes.size(node.scope, name, dim))
+        if read is None:
+            read = reading(move, node, lambda: self._sizes.size(node.scope, name, dim))
         after = read if isinstance(read, Unknown) else seen(field, read)
         if isinstance(after, Unknown):
             return Unknown(because(node, after.reason), field.origin)
         return after
 
-    def _moved(
-        self, node: Node, layer: Layer | None, name: str, lane: Lane, cells: tuple[Cell, ...]
-    ) -> Cell:
-        dim, move = lane
-        cell = None if dim is None else cells[dim]
-        kind = type(move)
-        if kind is Stay or kind is Fresh:
-            return cell
+    def _moved(self, node: Node, layer: Layer | None, name: str, lane: Lane, cell: Cell) -> Cell:
+        dim, move, _ = lane
         assert dim is not None
-        if layer is not None or kind not in _ANYWHERE:
-            cell = self._as_space(cell, Origin(name, dim, False))
+        if layer is not None or type(move) not in _ANYWHERE:
+            cell = self._as_space(cell, name, dim)
         if cell is None:
             return None
         if isinstance(move, Global):
@@ -90,10 +91,10 @@ class Moving:
             return Unknown(because(node, "several axes lie in one dimension"))
         return self.seen(node, name, lane, cell) if isinstance(cell, Field) else cell
 
-    def _as_space(self, cell: Cell, image: Origin) -> Cell:
+    def _as_space(self, cell: Cell, name: str, dim: int) -> Cell:
         """The cell a layer finds along one of its axes: a new image where it holds none."""
         if cell is None or (isinstance(cell, Folded) and is_open(cell)):
-            cell = pixels(image)
+            cell = pixels(Origin(name, dim, False))
         origin = origin_of(cell)
         if origin is not None:
             self.spatial.add(origin)

@@ -15,11 +15,25 @@ from .moves import Cut, Move, Scale, Shift, Slide, Spread, ToDepth, ToSpace
 _MOST_RESIDUES = 64
 
 
+def told(move: Move) -> Reading | Unknown | None:
+    """The reading of a window that its move tells by itself; None for any other."""
+    if isinstance(move, Slide) and (move.size is not None or not move.auto_pad.is_same):
+        return sliding(move.axis)
+    if isinstance(move, Spread) and (
+        move.size is not None or (move.wanted is None and not move.auto_pad.is_same)
+    ):
+        return transposed(move.axis)
+    return None
+
+
 def reading(move: Move, node: Node, size: Callable[[], int | None]) -> Reading | Unknown:
     """The reading of a move that is neither Stay, Global, Fresh nor Opaque.
 
     ``size`` finds the input's size along the dimension where the move does not state it.
     """
+    known = told(move)
+    if known is not None:
+        return known
     if isinstance(move, Slide):
         return _sliding(move, node, size)
     if isinstance(move, Shift):
@@ -41,9 +55,8 @@ def _named(node: Node, what: str) -> str:
 
 
 def _sliding(move: Slide, node: Node, size: Callable[[], int | None]) -> Reading:
+    """Under SAME padding, where the move does not state the size."""
     axis = move.axis
-    if not move.auto_pad.is_same or move.size is not None:
-        return sliding(axis)
     lower = move.auto_pad is AutoPad.SAME_LOWER
     padded = _same_at_any_size(axis, lower=lower)
     if padded is not None:
@@ -66,10 +79,8 @@ def _same_at_any_size(axis: Axis, *, lower: bool) -> Axis | None:
 
 
 def _transposed(move: Spread, node: Node, size: Callable[[], int | None]) -> Reading | Unknown:
+    """Where the padding follows from a size that the move does not state."""
     axis, wanted = move.axis, move.wanted
-    is_same = move.auto_pad.is_same
-    if move.size is not None or (wanted is None and not is_same):
-        return transposed(axis)
     upper = move.auto_pad is AutoPad.SAME_UPPER
     if wanted is None:  # SAME without output_shape pads alike at every size
         padded = transposed_padding(1, axis, move.output_padding, axis.stride, upper=upper)

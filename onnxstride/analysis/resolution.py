@@ -53,6 +53,7 @@ class Resolution:
         self._spatial = walk.spatial
         self.disagreements: tuple[Disagreement, ...] = walk.disagreements
         self._main = graph.main
+        self._image_sizes: dict[Origin, int | None] = {}  # of the images asked about
         self._apart: dict[Node, list[Disagreement]] = {}
         for each in self.disagreements:
             self._apart.setdefault(each.node, []).append(each)
@@ -116,11 +117,12 @@ class Resolution:
 
     def image_size(self, field: Field) -> int | None:
         """Pixels of the image that a field refers to, along its axis; None when unknown."""
-        if not field.origin.is_input:
-            return None
-        shape = self._main.shape(field.origin.name)
-        size = shape[field.origin.dim] if shape and field.origin.dim < len(shape) else None
-        return size if isinstance(size, int) else None
+        origin = field.origin
+        if origin not in self._image_sizes:
+            shape = self._main.shape(origin.name) if origin.is_input else None
+            size = shape[origin.dim] if shape and origin.dim < len(shape) else None
+            self._image_sizes[origin] = size if isinstance(size, int) else None
+        return self._image_sizes[origin]
 
     def before(self, layer: Layer) -> tuple[Sight, ...]:
         """What the map that a layer reads sees, one entry for each axis of the layer."""
@@ -135,8 +137,10 @@ class Resolution:
         if isinstance(cells, Unknown):
             return (cells,) * layer.rank
         return tuple(
-            _sight(cells[dim] if -len(cells) <= dim < len(cells) else None)
-            for dim in spatial_dims(layer)
+            [
+                _sight(cells[dim] if -len(cells) <= dim < len(cells) else None)
+                for dim in spatial_dims(layer)
+            ]
         )
 
 

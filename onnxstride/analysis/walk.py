@@ -18,7 +18,7 @@ from ..graph.scope import DEFAULT_DOMAIN, Node, Scope
 from .cells import Cell, Unranked, Value, because, cells_of, image
 from .known_sizes import KnownSizes
 from .meetings import Disagreement, Meetings, Named, summed_over
-from .moves import Closed, Join, Meet, Refold, Route
+from .moves import Closed, Meet, Refold, Route
 from .moving import Moving
 from .operators import KINDS, Kind, flow
 from .regroup import HIDDEN, layout, refolded
@@ -114,11 +114,14 @@ class Walk:
             self._flow(node)
 
     def _elementwise(self, node: Node) -> None:
+        if len(node.inputs) == 1:
+            self._keep(node, node.output(0), self._value(node.scope, node.inputs[0]))
+            return
         maps = self._maps(node, node.inputs)
         if not maps:
             return
         least: int | None = 0
-        if len(maps) < len(node.inputs) > 1:  # a constant of higher rank adds dimensions
+        if len(maps) < len(node.inputs):  # a constant of higher rank adds dimensions
             least = self._highest_rank(node, {name for name, _ in maps})
         if least is None:
             self._close(node, "the rank of what it adds to a map is unknown")
@@ -143,16 +146,16 @@ class Walk:
             lambda name: self._rank(node.scope, name),
             lambda name: self._sizes.entries(node, name),
         )
-        if isinstance(what, Closed):
+        if isinstance(what, Meet):
+            self._routes(node, what)
+        elif isinstance(what, Closed):
             self._close(node, what.reason)
         elif isinstance(what, Refold):
             self._refold(node, what)
-        elif isinstance(what, Join):
+        else:
             maps = self._maps(node, [route.input for route in what.routes])
             if maps:
                 self._keep(node, node.output(0), self._meetings.join(node, what, maps))
-        else:
-            self._routes(node, what)
 
     def _rank(self, scope: Scope, name: str) -> int | None:
         value = self._value(scope, name)
@@ -171,16 +174,23 @@ class Walk:
             self._keep(node, name, unknown or Unknown(because(node, reason)))
 
     def _routes(self, node: Node, meet: Meet) -> None:
+        if len(meet.routes) == 1 and not meet.mixed:  # as in every layer: nothing meets
+            self._keep(node, meet.routes[0].output, self._arriving(node, meet.routes[0]))
+            return
         arriving: dict[str, list[Named]] = {}
         for route in meet.routes:
-            value = self._departing(node, route)
-            if value is not None:
-                arrived = self._moving.along(node, route, value)
+            arrived = self._arriving(node, route)
+            if arrived is not None:
                 arriving.setdefault(route.output, []).append((route.input, arrived))
         summed = self._summed(node, meet) if meet.mixed else []
         for output, maps in arriving.items():
             value = self._meetings.meet(node, maps)
             self._keep(node, output, summed_over(value, summed) if summed else value)
+
+    def _arriving(self, node: Node, route: Route) -> Value | None:
+        """What comes out at the other end of a route; None for what is no map."""
+        value = self._departing(node, route)
+        return None if value is None else self._moving.along(node, route, value)
 
     def _departing(self, node: Node, route: Route) -> Value | None:
         """What goes in at one end of a route; a layer tells the rank of what it reads."""

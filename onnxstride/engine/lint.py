@@ -12,7 +12,6 @@ from ..debug import is_debugging, unexpected
 from ..errors import ModelError, RuleError, RuntimeUnavailable, UsageError
 from ..graph import Bindings, Graph, read_graph
 from ..graph.layers import Layer, Merge
-from ..graph.pausing import collector_paused
 from ..modelfile import ModelFile, open_model
 from ..registry import LoadedRule
 from ..rule import Finding, Skip
@@ -70,7 +69,6 @@ def lint_opened(
         return FileReport(shown, FileError(ModelError.code, unexpected(error)))
 
 
-@collector_paused()
 def lint_graph(
     graph: Graph, rules: Sequence[LoadedRule], extra: Sequence[Layer] = ()
 ) -> tuple[list[Finding], list[Skip], list[ModelError]]:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import lru_cache
 from math import gcd, lcm
+from typing import TypeAlias
 
 from .fields import MOST_PHASES, Field, Reach, Reading, Unknown
+
+_View: TypeAlias = tuple[Reach, Reach, int, tuple[str, ...]]
+"""All of a Field but its image."""
 
 _LARGEST_STEP = 2**63
 _MOST_DRIFTS = 64
@@ -45,14 +51,23 @@ def _read(reach: Reach, advance: int, spans: tuple[tuple[int, int], ...]) -> Rea
         if step < 0:
             lo, hi = hi, lo
         return Reach(step * advance, (lows[0] + step * lo,), (highs[0] + step * hi,))
-    rounds = phases // gcd(phases, advance)
-    places = [(advance * k + lo, advance * k + hi) for k in range(rounds) for lo, hi in spans]
     if step < 0:
-        places = [(hi, lo) for lo, hi in places]
+        spans = tuple([(hi, lo) for lo, hi in spans])
+    rounds = phases // gcd(phases, advance)
+    starts = range(0, advance * rounds, advance)
+    firsts: Iterable[int]
+    lasts: Iterable[int]
+    if len(spans) == 1:  # as of every layer that does not grow
+        ((lo, hi),) = spans
+        firsts = range(lo, lo + advance * rounds, advance)
+        lasts = range(hi, hi + advance * rounds, advance)
+    else:
+        firsts = [start + lo for start in starts for lo, _ in spans]
+        lasts = [start + hi for start in starts for _, hi in spans]
     return Reach(
         step * (advance * rounds // phases),
-        tuple(lows[lo % phases] + step * (lo // phases) for lo, _ in places),
-        tuple(highs[hi % phases] + step * (hi // phases) for _, hi in places),
+        tuple([lows[i % phases] + step * (i // phases) for i in firsts]),
+        tuple([highs[i % phases] + step * (i // phases) for i in lasts]),
     )
 
 
@@ -64,40 +79,34 @@ def met(one: Field, other: Field) -> tuple[Field | None, bool]:
     """
     if one is other:
         return one, True
-    if len(one.reach.lows) == len(other.reach.lows) == 1 and one.adrift == other.adrift:
-        return _met_plainly(one, other)
-    if one.stride != other.stride:
-        return None, False
-    phases = lcm(len(one.reach.lows), len(other.reach.lows))
-    slim = min(one.narrowest, other.narrowest, key=_width)
-    if one.adrift == other.adrift:  # the same shift, whatever it is
-        reach = _union(one.reach, other.reach, phases)
-        in_step = one.reach.middle == other.reach.middle
-    else:
-        reach = _spread(max(one.reach, other.reach, key=_width), phases)
-        in_step = True
-    adrift = tuple(dict.fromkeys(one.adrift + other.adrift))
-    period = lcm(one.period, other.period)
-    return Field(one.origin, reach, _spread(slim, phases), period, adrift), in_step
+    both, in_step = _met(one[1:], other[1:])
+    return None if both is None else Field(one.origin, *both), in_step
 
 
-def _met_plainly(one: Field, other: Field) -> tuple[Field | None, bool]:
-    """As above for fields of a single phase, nearly all there are; for speed."""
-    (step, (low,), (high,)), (other_step, (other_low,), (other_high,)) = one.reach, other.reach
-    if step != other_step:
+@lru_cache(maxsize=2)  # axes are usually alike, and come one after the other
+def _met(one: _View, other: _View) -> tuple[_View | None, bool]:
+    """As above, whatever the image."""
+    reach, slim, period, adrift = one
+    other_reach, other_slim, other_period, other_adrift = other
+    if not _have_one_stride(reach, other_reach):
         return None, False
-    if low <= other_low and high >= other_high:
-        reach = one.reach
-    elif low >= other_low and high <= other_high:
-        reach = other.reach
+    phases = lcm(len(reach.lows), len(other_reach.lows))
+    in_step = adrift != other_adrift or _have_one_middle(reach, other_reach)
+    if adrift == other_adrift:  # the same shift, whatever it is
+        reach = _union(reach, other_reach, phases)
     else:
-        reach = Reach(step, (min(low, other_low),), (max(high, other_high),))
-    slim, other_slim = one.narrowest, other.narrowest
-    if slim.highs[0] - slim.lows[0] > other_slim.highs[0] - other_slim.lows[0]:
-        slim = other_slim
-    period = one.period if one.period == other.period else lcm(one.period, other.period)
-    field = Field(one.origin, reach, slim, period, one.adrift)
-    return field, low + high == other_low + other_high
+        reach = _spread(max(reach, other_reach, key=_width), phases)
+        adrift = tuple(dict.fromkeys(adrift + other_adrift))
+    slim = _spread(min(slim, other_slim, key=_width), phases)
+    return (reach, slim, lcm(period, other_period), adrift), in_step
+
+
+def _have_one_stride(one: Reach, other: Reach) -> bool:
+    return one.step * len(other.lows) == other.step * len(one.lows)
+
+
+def _have_one_middle(one: Reach, other: Reach) -> bool:
+    return one.middles * len(other.lows) == other.middles * len(one.lows)
 
 
 def _width(reach: Reach) -> int:
@@ -107,10 +116,9 @@ def _width(reach: Reach) -> int:
 def _union(one: Reach, other: Reach, phases: int) -> Reach:
     if one == other:
         return one
-    one, other = _spread(one, phases), _spread(other, phases)
-    return Reach(
-        one.step, tuple(map(min, one.lows, other.lows)), tuple(map(max, one.highs, other.highs))
-    )
+    step, lows, highs = _spread(one, phases)
+    _, other_lows, other_highs = _spread(other, phases)
+    return Reach(step, tuple(map(min, lows, other_lows)), tuple(map(max, highs, other_highs)))
 
 
 def _spread(reach: Reach, phases: int) -> Reach:
@@ -121,6 +129,6 @@ def _spread(reach: Reach, phases: int) -> Reach:
         return reach
     return Reach(
         step * rounds,
-        tuple(low + step * k for k in range(rounds) for low in lows),
-        tuple(high + step * k for k in range(rounds) for high in highs),
+        tuple([low + step * k for k in range(rounds) for low in lows]),
+        tuple([high + step * k for k in range(rounds) for high in highs]),
     )

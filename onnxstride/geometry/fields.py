@@ -36,6 +36,7 @@ Distill 2019, for windows; the phases make it exact where maps grow as well.
 from __future__ import annotations
 
 from fractions import Fraction
+from operator import sub
 from typing import NamedTuple, TypeAlias
 
 MOST_PHASES = 2048
@@ -66,14 +67,18 @@ class Reach(NamedTuple):
     @property
     def middle(self) -> Fraction:
         """c: the middle of what element i sees is ``stride i + c``, in the mean over the phases."""
-        phases = len(self.lows)
-        twice = sum(self.lows) + sum(self.highs) - self.step * (phases - 1)
-        return Fraction(twice, 2 * phases)
+        return Fraction(self.middles, 2 * len(self.lows))
+
+    @property
+    def middles(self) -> int:
+        """Twice the sum of the middle over all phases, a whole number."""
+        return sum(self.lows) + sum(self.highs) - self.step * (len(self.lows) - 1)
 
     @property
     def width(self) -> int:
         """Pixels from first to last that an element sees, of the phase that sees most."""
-        return max(high - low for low, high in zip(self.lows, self.highs, strict=True)) + 1
+        widest: int = max(map(sub, self.highs, self.lows))
+        return widest + 1
 
 
 class Origin(NamedTuple):

@@ -18,7 +18,8 @@ resolution using convolutional neural networks without any checkerboard artifact
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from fractions import Fraction
+from functools import lru_cache
+from itertools import accumulate
 from math import gcd, inf, isfinite, log10, nan, prod, sqrt
 from typing import Any, NamedTuple
 
@@ -60,9 +61,9 @@ def phase_gains(weight: NDArray[Any], axes: Sequence[Axis]) -> NDArray[np.float6
         ValueError: the spatial shape of ``weight`` is not the kernel of ``axes``.
     """
     reached = _reached_gains(weight, axes)
-    strides = tuple(axis.stride for axis in axes)
-    gains = np.zeros((*strides, *weight.shape[:2]))
-    gains[np.ix_(*(sorted(_taps_by_phase(axis)) for axis in axes))] = reached
+    phases = [sorted(_taps_by_phase(axis.kernel, axis.stride, axis.dilation)) for axis in axes]
+    gains = np.zeros((*(axis.stride for axis in axes), *weight.shape[:2]))
+    gains[np.ix_(*phases)] = reached.reshape(*map(len, phases), *weight.shape[:2])
     return gains.reshape(-1, *weight.shape[:2])
 
 
@@ -91,7 +92,9 @@ def transposed_ripple(
     taps = [Axis(axis.kernel, axis.kernel) if i in alone else axis for i, axis in enumerate(axes)]
     for part in _channel_slices(weight):
         gains = _reached_gains(part, taps)
-        pattern.add(np.moveaxis(gains, sorted(alone), range(-2 - len(alone), -2)))
+        if alone:
+            gains = np.moveaxis(gains, sorted(alone), range(-1 - len(alone), -1))
+        pattern.add(gains)
     total, along = pattern.ripple()
     found = iter(along)
     return Ripple(total, tuple(-inf if i in alone else next(found) for i in range(len(axes))))
@@ -109,11 +112,16 @@ class Pattern:
 
         A phase that is left out has gain 0.
         """
-        rank = len(self._each)
+        axes = range(len(self._each))
+        phases = gains.shape[: len(axes)]
+        gains = gains.reshape(*phases, -1)
         with np.errstate(invalid="ignore", over="ignore"):
-            self._whole.add(gains.reshape(-1, *gains.shape[rank:]))
+            total = gains.sum(axis=tuple(axes))
+            constant = float(np.square(total).sum())
+            self._whole.add(gains.reshape(prod(phases), -1), total, constant)
             for i, power in enumerate(self._each):
-                power.add(gains.sum(axis=tuple(j for j in range(rank) if j != i)))
+                along = gains.sum(axis=tuple([j for j in axes if j != i]))
+                power.add(along, total, constant)
 
     def ripple(self) -> Ripple:
         return Ripple(self._whole.decibels(), tuple(power.decibels() for power in self._each))
@@ -126,10 +134,14 @@ class _Power:
         self._phases = phases
         self._ripple = self._constant = 0.0
 
-    def add(self, gains: NDArray[np.float64]) -> None:
-        mean = gains.sum(axis=0) / float(self._phases)
-        power = float(np.square(mean).sum())
-        self._ripple += float(np.square(gains - mean).sum()) / self._phases
+    def add(self, gains: NDArray[np.float64], total: NDArray[np.float64], constant: float) -> None:
+        """Add gains of shape (phases reached, channels); ``total`` is their sum over phases.
+
+        ``constant`` is the sum of the squares of ``total``.
+        """
+        off = gains - total / float(self._phases)
+        power = constant / self._phases / self._phases
+        self._ripple += float(np.square(off).sum()) / self._phases
         # A phase without taps has gain 0: it is off the mean by the mean itself.
         self._ripple += power * ((self._phases - len(gains)) / self._phases)
         self._constant += power
@@ -148,27 +160,26 @@ class _Power:
 
 def random_ripple_db(strides: Iterable[int]) -> float:
     """Ripple expected of zero-mean random weights, sqrt(prod(s) - 1), whatever the kernel."""
-    return _decibels(Fraction(prod(strides) - 1))
+    return _decibels(prod(strides) - 1, 1)
 
 
 def overlap_ripple_db(axes: Iterable[Axis]) -> float:
     """Ripple of all-ones weights, which is that of the overlap alone; -inf where it is even.
 
-    A cycle of s / g phases is reached, g = gcd(d, s), by floor(k g / s) taps or one more.
+    A cycle of s / g phases is reached, g = gcd(d, s), by floor(k g / s) taps or one more. With
+    t taps per phase 1 + rho^2 is the mean of t^2 over the square of the mean, k / s.
     """
-    return _decibels(prod((1 + _overlap_power(axis) for axis in axes), start=Fraction(1)) - 1)
+    squares = count = 1
+    for axis in axes:
+        cycle = axis.stride // gcd(axis.dilation, axis.stride)
+        fewer, more = divmod(axis.kernel, cycle)
+        squares *= ((cycle - more) * fewer**2 + more * (fewer + 1) ** 2) * axis.stride
+        count *= axis.kernel**2
+    return _decibels(squares - count, count)
 
 
-def _overlap_power(axis: Axis) -> Fraction:
-    """Mean square of the taps per phase, off their mean, over the square of the mean."""
-    cycle = axis.stride // gcd(axis.dilation, axis.stride)
-    fewer, more = divmod(axis.kernel, cycle)
-    squares = (cycle - more) * fewer**2 + more * (fewer + 1) ** 2
-    return Fraction(squares * axis.stride, axis.kernel**2) - 1
-
-
-def _decibels(power: Fraction) -> float:
-    return 10 * log10(power) if power else -inf
+def _decibels(power: int, reference: int) -> float:
+    return 10 * log10(power / reference) if power else -inf
 
 
 def _channel_slices(weight: NDArray[Any]) -> Iterator[NDArray[Any]]:
@@ -179,23 +190,41 @@ def _channel_slices(weight: NDArray[Any]) -> Iterator[NDArray[Any]]:
 
 
 def _reached_gains(weight: NDArray[Any], axes: Sequence[Axis]) -> NDArray[np.float64]:
-    """Gains of the phases that taps reach, in their order: per axis, then (C_in, C_out / group)."""
-    kernel = tuple(axis.kernel for axis in axes)
+    """Gains of the phases that taps reach, in their order: per axis, then channels."""
+    kernel = tuple([axis.kernel for axis in axes])
     if weight.shape[2:] != kernel:
         raise ValueError(f"expected weights with kernel {kernel}, found shape {weight.shape}")
-    gains = np.moveaxis(weight.astype(np.float64), (0, 1), (-2, -1))
-    with np.errstate(invalid="ignore", over="ignore"):
-        for i, axis in enumerate(axes):
-            groups = sorted(_taps_by_phase(axis).items())
-            order = [tap for _, taps in groups for tap in taps]
-            starts = np.cumsum([0] + [len(taps) for _, taps in groups[:-1]])
-            gains = np.add.reduceat(gains.take(order, axis=i), starts, axis=i)
+    taps = weight.reshape(-1, prod(kernel)).T
+    gains = taps.astype(np.float64).reshape(*kernel, -1)
+    for i, axis in enumerate(axes):
+        grouping = _grouping(axis.kernel, axis.stride, axis.dilation)
+        if grouping is not None:
+            with np.errstate(invalid="ignore", over="ignore"):
+                gains = np.add.reduceat(gains.take(grouping.taps, axis=i), grouping.starts, axis=i)
     return gains
 
 
-def _taps_by_phase(axis: Axis) -> dict[int, list[int]]:
+class _Grouping(NamedTuple):
+    """Taps in the order of their phases, and where each phase that has any starts."""
+
+    taps: NDArray[np.intp]
+    starts: NDArray[np.intp]
+
+
+@lru_cache(maxsize=16)  # a model has few kinds of windows
+def _grouping(kernel: int, stride: int, dilation: int) -> _Grouping | None:
+    """How taps add up along one axis; None where each has its own phase, in their order."""
+    groups = sorted(_taps_by_phase(kernel, stride, dilation).items())
+    order = [tap for _, taps in groups for tap in taps]
+    if len(groups) == kernel and order == list(range(kernel)):
+        return None
+    starts = accumulate((len(taps) for _, taps in groups[:-1]), initial=0)
+    return _Grouping(np.array(order, np.intp), np.array(list(starts), np.intp))
+
+
+def _taps_by_phase(kernel: int, stride: int, dilation: int) -> dict[int, list[int]]:
     """Taps of each phase that has any, O(k)."""
     taps: dict[int, list[int]] = {}
-    for tap in range(axis.kernel):
-        taps.setdefault(tap * axis.dilation % axis.stride, []).append(tap)
+    for tap in range(kernel):
+        taps.setdefault(tap * dilation % stride, []).append(tap)
     return taps

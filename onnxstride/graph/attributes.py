@@ -34,25 +34,27 @@ def invalid(node: Node, what: str) -> InvalidNode:
 
 def integer(node: Node, name: str, default: int) -> int:
     """The integer called ``name``; ``default`` when the node has none."""
-    attribute = _typed(node, name, _INT)
-    return default if attribute is None else int(attribute.i)
+    attribute = node.attributes.get(name)
+    return default if attribute is None else int(_typed(node, name, attribute, _INT).i)
 
 
 def number(node: Node, name: str) -> float | None:
     """The float called ``name``, or None when the node has none."""
-    attribute = _typed(node, name, _FLOAT)
-    return None if attribute is None else float(attribute.f)
+    attribute = node.attributes.get(name)
+    return None if attribute is None else float(_typed(node, name, attribute, _FLOAT).f)
 
 
 def numbers(node: Node, name: str) -> tuple[float, ...] | None:
-    attribute = _typed(node, name, _FLOATS)
-    return None if attribute is None else tuple(attribute.floats)
+    attribute = node.attributes.get(name)
+    return None if attribute is None else tuple(_typed(node, name, attribute, _FLOATS).floats)
 
 
 def text(node: Node, name: str, default: str) -> str:
     """The string called ``name``; ``default`` when the node has none, or an empty one."""
-    attribute = _typed(node, name, _STRING)
-    return default if attribute is None else attribute.s.decode("utf-8", "replace") or default
+    attribute = node.attributes.get(name)
+    if attribute is None:
+        return default
+    return _typed(node, name, attribute, _STRING).s.decode("utf-8", "replace") or default
 
 
 def integers(
@@ -64,10 +66,10 @@ def integers(
         InvalidNode: of another type or length, or with an entry out of range.
         Unknown: set by the caller of a local function, differently by different callers.
     """
-    attribute = _typed(node, name, _INTS)
+    attribute = node.attributes.get(name)
     if attribute is None:
         return None
-    values = tuple(attribute.ints)
+    values = tuple(_typed(node, name, attribute, _INTS).ints)
     if length is not None and len(values) != length:
         raise invalid(node, f"{name} {list(values)} should have {length} entries")
     if values and (min(values) < at_least or max(values) > _LARGEST):
@@ -75,10 +77,8 @@ def integers(
     return values
 
 
-def _typed(node: Node, name: str, kind: int) -> AttributeProto | None:
-    attribute = node.attributes.get(name)
-    if attribute is None:
-        return None
+def _typed(node: Node, name: str, attribute: AttributeProto, kind: int) -> AttributeProto:
+    """The attribute, known here as ``name``, if its value is here and of this type."""
     if attribute.ref_attr_name:
         raise Unknown(f"{name} is set by the callers of the function, not all alike")
     # Files of IR version 1 leave the type out: the value then speaks for itself.

@@ -94,8 +94,11 @@ class Scopes:
         for name in (*scope.inputs, *scope.initializers):
             scope.define(name, None)
         scope.nodes = [Node(proto, scope, index) for index, proto in enumerate(protos)]
-        for node in scope.nodes:
-            _refuse_bytes((node.proto.name, node.op_type, node.domain, *node.inputs, *node.outputs))
+        _refuse_bytes(
+            name
+            for node in scope.nodes
+            for name in (node.proto.name, node.op_type, node.domain, *node.inputs, *node.outputs)
+        )
         for node in scope.nodes:
             for name in node.outputs:
                 if not name:
@@ -224,7 +227,8 @@ def _is_sorted(scope: Scope, outer: tuple[set[str], ...] = ()) -> bool:
             if not _is_sorted(body, (*outer, seen)):
                 return False
         seen.update(node.outputs)
-    return all(any(name in names for names in (seen, *outer)) for name in scope.outputs)
+    scope.is_sorted = all(any(name in names for names in (seen, *outer)) for name in scope.outputs)
+    return scope.is_sorted
 
 
 def _undefined_names(scope: Scope) -> list[str]:
@@ -284,7 +288,10 @@ def _on_a_ring(waiting: Mapping[_T, object], before: Mapping[_T, Iterable[_T]]) 
 
 def _refuse_bytes(names: Iterable[object]) -> None:
     """Raise for a name that is not UTF-8, which protobuf hands out as bytes."""
-    for name in names:
+    every = list(names)
+    if set(map(type, every)) <= {str}:  # as in nearly every model
+        return
+    for name in every:
         if not isinstance(name, str):
             raise InvalidGraph(
                 f"the name {name!r} is not UTF-8 text: the file is damaged; export it again"

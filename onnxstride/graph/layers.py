@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import NamedTuple
 
 from ..geometry import Axis
@@ -64,7 +65,12 @@ class Layer:
     @property
     def sizes(self) -> tuple[int | None, ...]:
         """Input size along each axis; None where it is not known."""
-        return tuple(dim if isinstance(dim, int) else None for dim in self.dims)
+        return _sizes(self.dims)
+
+
+@lru_cache(maxsize=1024)  # rules ask for them again and again
+def _sizes(dims: tuple[Dim, ...]) -> tuple[int | None, ...]:
+    return tuple([dim if isinstance(dim, int) else None for dim in dims])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,15 +82,15 @@ class Window(Layer):
 
     @property
     def kernel(self) -> tuple[int, ...]:
-        return tuple(axis.kernel for axis in self.axes)
+        return tuple([axis.kernel for axis in self.axes])
 
     @property
     def strides(self) -> tuple[int, ...]:
-        return tuple(axis.stride for axis in self.axes)
+        return tuple([axis.stride for axis in self.axes])
 
     @property
     def dilations(self) -> tuple[int, ...]:
-        return tuple(axis.dilation for axis in self.axes)
+        return tuple([axis.dilation for axis in self.axes])
 
     @property
     def is_strided(self) -> bool:

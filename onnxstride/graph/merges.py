@@ -69,9 +69,11 @@ class _Fixed:
                 names.update(node.outputs)
 
     def _follows(self, node: Node) -> bool:
-        if node.scope.bodies.get(node):
-            return False
-        return all(self.holds(node.scope, name) for name in node.inputs if name)
+        scope = node.scope
+        for name in node.inputs:  # a loop: asked of every node, and mostly told by the first input
+            if name and not self.holds(scope, name):
+                return False
+        return not scope.bodies.get(node)
 
     def _passed_fixed(self, function: Scope, name: str) -> bool:
         """True when every call passes a value that is fixed."""

@@ -15,7 +15,7 @@ def in_order(scope: Scope) -> list[Node]:
 
     The order of the file where that is such an order. Of nodes on a cycle each comes once.
     """
-    if _is_in_order(scope):
+    if scope.is_sorted or _is_in_order(scope):
         return scope.nodes
     placed: dict[Node, None] = {}
     for node in scope.nodes:

@@ -24,6 +24,9 @@ Dim: TypeAlias = int | str | None
 
 Shape: TypeAlias = tuple[Dim, ...]
 
+# Numbers of AttributeProto.AttributeType: one graph, several; files of IR version 1 leave it out.
+_MAY_BE_GRAPHS = (5, 10, 0)
+
 DEFAULT_DOMAIN = ""
 _DEFAULT_DOMAIN_ALIAS = "ai.onnx"
 
@@ -31,17 +34,29 @@ _DEFAULT_DOMAIN_ALIAS = "ai.onnx"
 class Node:
     """One operator of the model, in its scope. Compared by identity."""
 
-    __slots__ = ("_attributes", "domain", "index", "inputs", "op_type", "outputs", "proto", "scope")
+    __slots__ = (
+        "_attributes",
+        "_ref",
+        "domain",
+        "index",
+        "inputs",
+        "op_type",
+        "outputs",
+        "proto",
+        "scope",
+    )
 
     def __init__(self, proto: NodeProto, scope: Scope, index: int) -> None:
         self.proto = proto
         self.scope = scope
         self.index = index
         self.op_type: str = proto.op_type
-        self.domain: str = DEFAULT_DOMAIN if proto.domain == _DEFAULT_DOMAIN_ALIAS else proto.domain
+        domain: str = proto.domain
+        self.domain = DEFAULT_DOMAIN if domain == _DEFAULT_DOMAIN_ALIAS else domain
         self.inputs: tuple[str, ...] = tuple(proto.input)
         self.outputs: tuple[str, ...] = tuple(proto.output)
         self._attributes: Mapping[str, AttributeProto] | None = None
+        self._ref: NodeRef | None = None
 
     def __repr__(self) -> str:
         return f"Node({self.op_type} {self.name!r})"
@@ -57,7 +72,10 @@ class Node:
     @property
     def ref(self) -> NodeRef:
         """The node as reports name it."""
-        return NodeRef(self.name, self.op_type, self.domain, self.scope.path, self.outputs)
+        if self._ref is None:
+            path, outputs = self.scope.path, self.outputs
+            self._ref = NodeRef(self.name, self.op_type, self.domain, path, outputs)
+        return self._ref
 
     @property
     def attributes(self) -> Mapping[str, AttributeProto]:
@@ -79,6 +97,8 @@ class Node:
 def graph_attributes(node: NodeProto) -> Iterator[tuple[str, GraphProto]]:
     """The graphs a node carries, each with the name of the attribute that holds it."""
     for attribute in node.attribute:
+        if attribute.type not in _MAY_BE_GRAPHS:
+            continue
         if attribute.HasField("g"):
             yield attribute.name, attribute.g
         for position, graph in enumerate(attribute.graphs):
@@ -103,6 +123,7 @@ class Scope:
         self.opsets = opsets
         self.nodes: list[Node] = []
         self.bodies: dict[Node, list[Scope]] = {}  # of each node that carries some
+        self.is_sorted = False  # True when every node is known to come after all it reads
         self.calls: list[Node] = []  # of a function: the nodes that call it
         self.holder: Node | None = None  # of a body: the node that carries it,
         self.holder_attribute = ""  # and the attribute it is in
@@ -193,7 +214,7 @@ class Scope:
 
     def shape(self, name: str) -> Shape | None:
         """Shape of a tensor, as far as declared or inferred; None when its rank is unknown."""
-        home = self.home(name)
+        home = self if name in self._producers else self.home(name)
         return self._shapes.of(home, name) if home else None
 
     def element_type(self, name: str) -> int | None:

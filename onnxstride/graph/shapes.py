@@ -2,8 +2,8 @@
 
 Inference is onnx's own, run at most once for the model and once for each local function, and
 only when a shape is asked for that the file does not state in full. It sees the model without
-its large weights, whose types and dimensions are all it needs. Sizes of zero or less, written by
-some exporters for "any", are unknown here and to inference alike.
+its weights, whose types and dimensions are all it needs. Sizes of zero or less, written by some
+exporters for "any", are unknown here and to inference alike.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from .scope import Dim, Scope, Shape, graph_attributes
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, ValueInfoProto
+
+_FLOATS = frozenset([1, 10, 11, 16])  # float, float16, double, bfloat16
 
 
 class Shapes:
@@ -35,7 +37,7 @@ class Shapes:
         if declared is None:
             declared = self._declared[scope] = _declared_in(scope)
         shape = declared.get(name)
-        if shape is not None and all(isinstance(dim, int) for dim in shape):
+        if shape is not None and _is_stated(shape):
             return shape
         if not self.may_infer:
             return shape
@@ -73,14 +75,19 @@ class Shapes:
         return graph
 
     def _to_infer(self, root: Scope) -> ModelProto:
-        """The model that ``root`` is the main graph of, with no size that means "any"."""
+        """A copy of the model that ``root`` is the main graph of, as inference can read it."""
         model = as_model(root, self._model) if root.is_function else self._model
+        copy = type(model)()
+        copy.CopyFrom(model)
         if any(any(_sizes_for_any(_declared_values(scope))) for scope in root.family()):
-            copy = type(model)()
-            copy.CopyFrom(model)
             _forget_sizes_for_any(copy.graph)
-            return copy
-        return model
+        _forget_weights(copy.graph)
+        return copy
+
+
+def _is_stated(shape: Shape) -> bool:
+    """True when every size of a shape is known."""
+    return all(isinstance(dim, int) for dim in shape)
 
 
 def _declared_in(scope: Scope) -> dict[str, Shape]:
@@ -99,10 +106,13 @@ def _declared_values(scope: Scope) -> Iterable[ValueInfoProto]:
 
 def _inferred(model: ModelProto) -> ModelProto:
     """The model after shape inference; the model itself when inference gives up on it."""
-    from onnx import checker, shape_inference
+    from onnx import ModelProto, checker, shape_inference
+
+    given = model.SerializeToString()
+    del model  # inference takes the memory of several models
 
     try:
-        return shape_inference.infer_shapes(model, data_prop=True)
+        return shape_inference.infer_shapes(given, data_prop=True)
     except (
         checker.ValidationError,
         shape_inference.InferenceError,
@@ -113,7 +123,8 @@ def _inferred(model: ModelProto) -> ModelProto:
     ):
         # Unknown operator versions, contradictory types, limits of onnx: what is declared still
         # counts, and what is not is reported as unknown by the rule that needs it.
-        return model
+        declared: ModelProto = ModelProto.FromString(given)
+        return declared
 
 
 def _sizes_for_any(values: Iterable[ValueInfoProto]) -> Iterator[Any]:
@@ -131,13 +142,30 @@ def _forget_sizes_for_any(graph: GraphProto) -> None:
             _forget_sizes_for_any(body)
 
 
+def _forget_weights(graph: GraphProto) -> None:
+    """Leave out what is none of the sizes, axes and scales that inference reads."""
+    for tensor in graph.initializer:
+        if tensor.data_type in _FLOATS and len(tensor.dims) > 1:
+            tensor.ClearField("raw_data")
+            tensor.ClearField("float_data")
+
+
 def _shapes_in(values: Iterable[ValueInfoProto]) -> dict[str, Shape]:
     shapes: dict[str, Shape] = {}
+    known: dict[bytes, Shape | None] = {}  # by type: most maps are of the type of another
     for value in values:
-        tensor = value.type.tensor_type  # of any other type: an empty one, without a shape
-        if tensor.HasField("shape"):
-            shapes[value.name] = tuple([_dim(dim) for dim in tensor.shape.dim])
+        kind = value.type.SerializeToString()
+        if kind not in known:
+            known[kind] = _shape_in(value)
+        shape = known[kind]
+        if shape is not None:
+            shapes[value.name] = shape
     return shapes
+
+
+def _shape_in(value: ValueInfoProto) -> Shape | None:
+    tensor = value.type.tensor_type  # of any other type: an empty one, without a shape
+    return tuple(map(_dim, tensor.shape.dim)) if tensor.HasField("shape") else None
 
 
 def _dim(dim: Any) -> Dim:

@@ -8,7 +8,6 @@ convolution's.
 
 from __future__ import annotations
 
-from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -49,13 +48,17 @@ def weights(graph: Graph, layer: Conv | ConvTranspose, at_most: int) -> Weights 
     if whole.dtype == object or whole.shape[2:] != layer.kernel or not whole.size:
         return f"weights of shape {list(whole.shape)} do not fit the layer"
     inputs = 0 if isinstance(layer, ConvTranspose) else 1
-    others = prod(size for i, size in enumerate(whole.shape) if i != inputs)
-    first: list[slice] = [slice(None)] * whole.ndim
-    first[inputs] = slice(max(1, at_most // others))
-    values = _real(graph, layer.node, whole[tuple(first)], 1 - inputs)
+    part = whole if whole.size <= at_most else _first(whole, inputs, at_most)
+    values = _real(graph, layer.node, part, 1 - inputs)
     if values is None:
         return "the scale or zero point of the weights is not fixed in the file"
     return Weights(values, whole.size)
+
+
+def _first(whole: NDArray[Any], inputs: int, at_most: int) -> NDArray[Any]:
+    """The weights of the first input channels, which are dimension ``inputs``."""
+    channel = whole.size // whole.shape[inputs]
+    return whole[(slice(None),) * inputs + (slice(max(1, at_most // channel)),)]
 
 
 def bias(graph: Graph, layer: Conv) -> NDArray[np.float64] | None:

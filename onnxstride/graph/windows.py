@@ -34,13 +34,16 @@ def conv_transpose(node: Node, spelling: Spelling) -> ConvTranspose:
     if _optional(node, spelling.pads):
         raise Unknown("padding is an input, not an attribute")
     window = _read_window(node, spelling, kernel)
-    padding = integers(node, "output_padding", at_least=0, length=len(kernel))
-    output_padding = padding or (0,) * len(kernel)
+    stated = integers(node, "output_padding", at_least=0, length=len(kernel))
+    output_padding = stated or (0,) * len(kernel)
     output_shape = _output_shape(node, len(kernel))
-    axes = tuple(
-        _transposed_axis(window, i, output_padding[i], output_shape[i] if output_shape else None)
-        for i in range(len(kernel))
-    )
+    axes = window.axes
+    if output_shape is not None or window.auto_pad.is_same:
+        wanted = output_shape or (None,) * len(kernel)
+        axes = tuple(
+            _transposed_axis(window, i, padding, size)
+            for i, (padding, size) in enumerate(zip(output_padding, wanted, strict=True))
+        )
     return ConvTranspose(
         node, "ConvTranspose", node.input(0), window.dims, axes, window.auto_pad, weight,
         _optional(node, spelling.bias), positive(node, "group", 1), output_padding, output_shape,
@@ -58,9 +61,8 @@ def _output_shape(node: Node, rank: int) -> tuple[int, ...] | None:
 
 
 def _transposed_axis(window: _Read, i: int, output_padding: int, wanted: int | None) -> Axis:
+    """One axis with the padding that ``wanted``, the output's size, or else auto_pad asks for."""
     axis, size = window.axes[i], window.dims[i]
-    if wanted is None and not window.auto_pad.is_same:
-        return axis
     if not isinstance(size, int):
         return axis.padded(0, 0)
     upper = window.auto_pad is AutoPad.SAME_UPPER
@@ -115,6 +117,29 @@ class _Read(NamedTuple):
 
 
 def _read_window(node: Node, spelling: Spelling, kernel: tuple[int, ...]) -> _Read:
+    axes, auto_pad = _stated(node, kernel)
+    return _Read(axes, auto_pad, spatial_dims(node, channels_last(node, spelling), len(kernel)))
+
+
+def _stated(node: Node, kernel: tuple[int, ...]) -> tuple[tuple[Axis, ...], AutoPad]:
+    """What the attributes say of a window.
+
+    Most windows of a model say what another says: comparing bytes is quicker than reading them.
+    """
+    said = [(name, each.SerializeToString()) for name, each in node.attributes.items()]
+    key = (kernel, *said)
+    if key not in _STATED:
+        if len(_STATED) == _MOST_STATED:
+            _STATED.clear()
+        _STATED[key] = _read_stated(node, kernel)
+    return _STATED[key]
+
+
+_STATED: dict[tuple[object, ...], tuple[tuple[Axis, ...], AutoPad]] = {}
+_MOST_STATED = 1024
+
+
+def _read_stated(node: Node, kernel: tuple[int, ...]) -> tuple[tuple[Axis, ...], AutoPad]:
     rank = len(kernel)
     ones, zeros = (1,) * rank, (0,) * (2 * rank)
     strides = integers(node, "strides", at_least=1, length=rank) or ones
@@ -123,8 +148,7 @@ def _read_window(node: Node, spelling: Spelling, kernel: tuple[int, ...]) -> _Re
     pads = integers(node, "pads", at_least=0, length=2 * rank) or zeros
     if auto_pad is not AutoPad.NOTSET:
         pads = zeros  # runtimes let auto_pad win over pads that are given as well
-    axes = tuple(map(Axis, kernel, strides, dilations, pads, pads[rank:]))
-    return _Read(axes, auto_pad, spatial_dims(node, channels_last(node, spelling), rank))
+    return tuple(map(Axis, kernel, strides, dilations, pads, pads[rank:])), auto_pad
 
 
 def _same_resolved(window: _Read) -> tuple[Axis, ...]:
@@ -137,11 +161,13 @@ def _same_resolved(window: _Read) -> tuple[Axis, ...]:
 
 def _auto_pad(node: Node) -> AutoPad:
     value = text(node, "auto_pad", "NOTSET")
-    try:
-        return AutoPad(value)
-    except ValueError:
-        allowed = ", ".join(mode.value for mode in AutoPad)
-        raise invalid(node, f"auto_pad {value!r} is none of {allowed}") from None
+    mode = _AUTO_PADS.get(value)
+    if mode is None:
+        raise invalid(node, f"auto_pad {value!r} is none of {', '.join(_AUTO_PADS)}")
+    return mode
+
+
+_AUTO_PADS = {mode.value: mode for mode in AutoPad}
 
 
 def _weight(node: Node, spelling: Spelling) -> str:
@@ -155,7 +181,7 @@ def _kernel(node: Node, spelling: Spelling, weight: str) -> tuple[int, ...]:
     """Kernel from the attribute, else from the weight; both given must agree."""
     stated = integers(node, "kernel_shape", at_least=1)
     whole = node.scope.shape(weight)
-    if any(isinstance(dim, int) and dim < 1 for dim in whole or ()):
+    if whole and min([dim for dim in whole if isinstance(dim, int)], default=1) < 1:
         raise invalid(node, f"weight {weight!r} of shape {show(whole)} is empty")
     shape = whole if spelling.kernel_in_weight else None
     implied = None if shape is None else shape[2:]
@@ -168,14 +194,19 @@ def _kernel(node: Node, spelling: Spelling, weight: str) -> tuple[int, ...]:
         return stated
     if shape is not None and len(shape) < 3:
         raise invalid(node, f"weight {weight!r} of shape {show(shape)} has no spatial axis")
-    if implied is None or any(not isinstance(dim, int) for dim in implied):
+    kernel = tuple([dim for dim in implied or () if isinstance(dim, int)])
+    if implied is None or len(kernel) < len(implied):
         raise Unknown("kernel is given neither by kernel_shape nor by the weight's shape")
-    return tuple(int(dim) for dim in implied if isinstance(dim, int))
+    return kernel
 
 
 def _agree(stated: tuple[int, ...], implied: tuple[Dim, ...]) -> bool:
-    return len(stated) == len(implied) and all(
-        dim == size or not isinstance(dim, int) for size, dim in zip(stated, implied, strict=True)
+    return stated == implied or (
+        len(stated) == len(implied)
+        and all(
+            dim == size or not isinstance(dim, int)
+            for size, dim in zip(stated, implied, strict=True)
+        )
     )
 
 
