@@ -29,7 +29,7 @@ FOLDS_ABOVE = 0.1
 """Gain, -20 dB, from which a rule calls a filter no low-pass."""
 
 MOST_FREQUENCIES = 1 << 10
-_CHUNK_ELEMENTS = 1 << 18
+_CHUNK_ELEMENTS = 1 << 16
 
 
 def folding_gain(

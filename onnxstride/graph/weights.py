@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Weights(NamedTuple):
-    """The weights of a layer for its first input channels, and how many elements all have."""
+    """The weights of a layer for its first channels, and how many elements all have."""
 
     values: NDArray[Any]
     elements: int
@@ -33,11 +33,15 @@ class Weights(NamedTuple):
         return self.values.size / self.elements
 
 
-def weights(graph: Graph, layer: Conv | ConvTranspose, at_most: int) -> Weights | str:
+def weights(
+    graph: Graph, layer: Conv | ConvTranspose, at_most: int, *, of_first: str = "inputs"
+) -> Weights | str:
     """Weights for as many input channels as make ``at_most`` elements, one at least.
 
     In the layout of the ONNX operator: input channels are dimension 0 of a transposed
-    convolution's weight and 1 of a convolution's. A text says why there are none.
+    convolution's weight and 1 of a convolution's. A text says why there are none. With
+    ``of_first`` "rows" they are those of the first entries of dimension 0, whatever it is: the
+    beginning of the file's bytes, so that no more of them is read than is looked at.
     """
     spelling = SPELLINGS[layer.node.domain, layer.node.op_type]
     if not spelling.kernel_in_weight:
@@ -48,17 +52,18 @@ def weights(graph: Graph, layer: Conv | ConvTranspose, at_most: int) -> Weights 
     if whole.dtype == object or whole.shape[2:] != layer.kernel or not whole.size:
         return f"weights of shape {list(whole.shape)} do not fit the layer"
     inputs = 0 if isinstance(layer, ConvTranspose) else 1
-    part = whole if whole.size <= at_most else _first(whole, inputs, at_most)
+    cut = 0 if of_first == "rows" and not _is_quantised(layer.node) else inputs
+    part = whole if whole.size <= at_most else _first(whole, cut, at_most)
     values = _real(graph, layer.node, part, 1 - inputs)
     if values is None:
         return "the scale or zero point of the weights is not fixed in the file"
     return Weights(values, whole.size)
 
 
-def _first(whole: NDArray[Any], inputs: int, at_most: int) -> NDArray[Any]:
-    """The weights of the first input channels, which are dimension ``inputs``."""
-    channel = whole.size // whole.shape[inputs]
-    return whole[(slice(None),) * inputs + (slice(max(1, at_most // channel)),)]
+def _first(whole: NDArray[Any], dim: int, at_most: int) -> NDArray[Any]:
+    """The weights of the first channels along a dimension."""
+    channel = whole.size // whole.shape[dim]
+    return whole[(slice(None),) * dim + (slice(max(1, at_most // channel)),)]
 
 
 def bias(graph: Graph, layer: Conv) -> NDArray[np.float64] | None:
