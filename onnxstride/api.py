@@ -60,6 +60,7 @@ from .graph.layers import (
     Window,
 )
 from .graph.readers import readers
+from .graph.ripples import weights_ripple
 from .graph.scope import Node
 from .graph.sign import is_never_negative
 from .graph.upstream import Feed, feed
@@ -167,6 +168,7 @@ __all__ = [
     "unread_by_all",
     "unread_share",
     "weights",
+    "weights_ripple",
     "where_it_shows",
     "windows_after",
     "windows_before",

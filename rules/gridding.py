@@ -91,10 +91,14 @@ GOOD = {
 def check(layer: Conv, graph: Graph) -> Iterator[Finding | Skip]:
     if not _is_dilated(layer):
         return
-    after = list(windows_after(graph, layer))
+    after: list[Window] = []
+    for window in windows_after(graph, layer):
+        if _is_dilated(window):  # the last of a chain speaks for it
+            return
+        after.append(window)
     before = list(windows_before(graph, layer))
     dilated = [window for window in before if _is_dilated(window)]
-    if not dilated or any(map(_is_dilated, after)):
+    if not dilated:
         return
     chain = [*reversed(after), layer, *before]
     shares = [_density(chain, axis) for axis in range(layer.rank)]

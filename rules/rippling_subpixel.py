@@ -42,7 +42,6 @@ from math import isnan
 
 from onnxstride.api import (
     INTERPOLATES_BELOW_DB,
-    VISIBLE_ABOVE_DB,
     Feed,
     Finding,
     Graph,
@@ -154,9 +153,10 @@ def check(layer: Shuffle, graph: Graph) -> Iterator[Finding | Skip]:
         yield RULE.skip(layer.ref, found)
         return
     ripple, offset = found.ripple(), found.offset()
+    least = _least(graph)
     if (ripple and isnan(ripple.total)) or (offset and isnan(offset.share)):
         yield RULE.skip(layer.ref, "weights or biases hold values that are not finite, or near it")
-    elif any(_what(ripple, offset)):
+    elif any(_what(ripple, offset, least)):
         yield _finding(layer, graph, found, random_ripple_db(repeated))
     elif ripple is None:
         yield RULE.skip(layer.ref, "its phases read different groups of a grouped convolution")
@@ -165,13 +165,13 @@ def check(layer: Shuffle, graph: Graph) -> Iterator[Finding | Skip]:
 def _finding(layer: Shuffle, graph: Graph, found: Feed, random: float) -> Finding:
     ripple, offset = found.ripple(), found.offset()
     uneven = offset is not None and not offset.is_even
-    reaches = reaches_output(graph, layer.node)
-    shows = reaches and (uneven or (ripple is not None and ripple.total > VISIBLE_ABOVE_DB))
+    reaches, shows_above = reaches_output(graph, layer.node), graph.thresholds.ripple_db
+    shows = reaches and (uneven or (ripple is not None and ripple.total > shows_above))
     where = f" (at the input of {found.through[0]})" if found.through else ""
     return RULE.flag(
         layer.ref,
         f"the phases of a sub-pixel convolution differ, a pattern of period {by(layer.blocks)}: "
-        f"{listing(_what(ripple, offset))}{where}. Random filters give {decibels(random)}, equal "
+        f"{listing(_what(ripple, offset, _least(graph)))}{where}. Random filters give {decibels(random)}, equal "
         f"ones minus infinity. {where_it_shows(reaches, shows)}",
         severity=None if shows else Severity.NOTE,
         block=layer.blocks,
@@ -185,11 +185,17 @@ def _finding(layer: Shuffle, graph: Graph, found: Feed, random: float) -> Findin
         bias_mean=offset and offset.mean,
         reaches_output=reaches,
         measured_share=found.weights.share,
+        threshold_db=shows_above,
     )
 
 
-def _what(ripple: Ripple | None, offset: Offset | None) -> Iterator[str]:
-    if ripple and ripple.total >= INTERPOLATES_BELOW_DB:
+def _least(graph: Graph) -> float:
+    """The ripple in dB from where on there is something to say."""
+    return min(INTERPOLATES_BELOW_DB, graph.thresholds.ripple_db)
+
+
+def _what(ripple: Ripple | None, offset: Offset | None, least: float) -> Iterator[str]:
+    if ripple and ripple.total >= least:
         yield f"gains ripple by {decibels(ripple.total)}"
     if offset and not offset.is_even:
         yield f"biases differ by {offset.deviation:.2g} about {offset.mean:.2g}, whatever the input"

@@ -17,6 +17,7 @@ Why it hurts
     A layer whose output reaches the image through pointwise operators alone is a warning above
     -20 dB, a tenth of the constant: nothing behind it can cancel the pattern. Training cancels
     it for typical inputs, in the weights themselves, and flat saturated colours bring it back.
+    The key `ripple-db` of the configuration moves that threshold.
 
 What to do
     Measure the image: `lint --probe` runs the model on constant images. Where the pattern
@@ -30,7 +31,7 @@ When to leave it alone
 
     Rule UP101 counts taps, which anyone can check in the architecture; this one measures what
     the weights make of the taps. Even counts do not silence it, and weights that interpolate
-    turn UP101 into a note. Phases without any tap are rule UP102's. Of weights over a million
+    turn UP101 into a note. Phases without any tap are rule UP102's. Of weights over 262,144
     elements the first input channels are measured; `measured_share` tells how much.
 
 References
@@ -44,7 +45,6 @@ from math import inf, isnan
 
 from onnxstride.api import (
     INTERPOLATES_BELOW_DB,
-    VISIBLE_ABOVE_DB,
     ConvTranspose,
     Finding,
     Graph,
@@ -61,8 +61,7 @@ from onnxstride.api import (
     overlap_ripple_db,
     random_ripple_db,
     reaches_output,
-    transposed_ripple,
-    weights,
+    weights_ripple,
     where_it_shows,
 )
 
@@ -76,8 +75,6 @@ RULE = Rule(
         Remedy("deconv-equalise", Safety.TRAINING),
     ),
 )
-
-_MEASURED_ELEMENTS = 1 << 20  # so that lint's time and memory do not grow with the weights
 
 BAD = {
     "random weights, though the overlap is even": """
@@ -132,18 +129,19 @@ def check(layer: ConvTranspose, graph: Graph) -> Iterator[Finding | Skip]:
     axes = [axis for i, axis in enumerate(layer.axes) if i not in alone]
     if all(axis.stride == 1 for axis in axes) or any(map(empty_phases, axes)):
         return
-    found = weights(graph, layer, _MEASURED_ELEMENTS)
+    found = weights_ripple(graph, layer)
     if isinstance(found, str):
         yield RULE.skip(layer.ref, found)
         return
-    ripple = transposed_ripple(found.values, layer.axes, alone)
+    ripple = found.ripple
     if isnan(ripple.total):
         yield RULE.skip(layer.ref, "the weights hold values that are not finite, or near it")
         return
-    if ripple.total < INTERPOLATES_BELOW_DB:
+    shows_above = graph.thresholds.ripple_db
+    if ripple.total < min(INTERPOLATES_BELOW_DB, shows_above):
         return
     reaches = reaches_output(graph, layer.node)
-    shows = reaches and ripple.total > VISIBLE_ABOVE_DB
+    shows = reaches and ripple.total > shows_above
     random, overlap = random_ripple_db(axis.stride for axis in axes), overlap_ripple_db(axes)
     yield RULE.flag(
         layer.ref,
@@ -160,6 +158,7 @@ def check(layer: ConvTranspose, graph: Graph) -> Iterator[Finding | Skip]:
         overlap_db=overlap,
         reaches_output=reaches,
         measured_share=found.share,
+        threshold_db=shows_above,
     )
 
 

@@ -143,4 +143,5 @@ def _unread_by_anyone(layer: Window, graph: Graph) -> Fraction | None:
     ]
     if is_output or len(reading) < len(windows):
         return Fraction(0)
-    return unread_by_all(reading)
+    # Nobody is listed as a reader of a name that nothing defines, not even this layer.
+    return unread_by_all(reading or [_reading(layer)])

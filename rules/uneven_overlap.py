@@ -18,7 +18,7 @@ What to do
 When to leave it alone
     When the weights themselves interpolate, as a bilinear kernel 3 at stride 2 does, a flat
     input gives a flat output. The rule measures this: below -40 dB it reports a note that says
-    so. Rule UP103 reports the measure itself, where it is above. Of weights over a million
+    so. Rule UP103 reports the measure itself, where it is above. Of weights over 262,144
     elements the first input channels are measured. An axis with a single input position has no
     overlap and is not flagged.
 
@@ -46,8 +46,7 @@ from onnxstride.api import (
     tap_range,
     taps_per_phase,
     times,
-    transposed_ripple,
-    weights,
+    weights_ripple,
 )
 
 RULE = Rule(
@@ -59,7 +58,6 @@ RULE = Rule(
 )
 
 _LISTED_PHASES = 64
-_MEASURED_ELEMENTS = 1 << 20  # so that lint's time and memory do not grow with the weights
 
 BAD = {
     "kernel 3 is not divisible by stride 2": """
@@ -122,15 +120,12 @@ def check(layer: ConvTranspose, graph: Graph) -> Iterator[Finding | Skip]:
 
 
 def _ripple(layer: ConvTranspose, graph: Graph) -> float | None:
-    """Ripple of the weights in dB, of the first input channels where there are very many.
+    """Ripple of the weights in dB.
 
     None when the weights are not in the file, or all zero: then there is nothing to measure.
     """
-    found = weights(graph, layer, _MEASURED_ELEMENTS)
-    if isinstance(found, str) or not found.values.any():
-        return None
-    alone = [i for i, size in enumerate(layer.sizes) if size == 1]
-    return transposed_ripple(found.values, layer.axes, alone).total
+    found = weights_ripple(graph, layer)
+    return None if isinstance(found, str) or found.are_zero else found.ripple.total
 
 
 def _uneven(layer: ConvTranspose, axes: list[Axis], ratio: str) -> str:

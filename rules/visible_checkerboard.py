@@ -5,7 +5,8 @@ What is flagged
     colours, or the mean colours of `--data`. Away from the border each output is folded: its
     elements are averaged by their position modulo the total upsampling factor. Flagged is an
     output whose averages deviate from their mean by more than 1/255 of the output's range, root
-    mean square: the smallest step of an 8-bit image. Without `--probe` the rule is silent.
+    mean square: the smallest step of an 8-bit image. The key `probe` of the configuration sets
+    another share of the range. Without `--probe` the rule is silent.
 
     Models that draw from latent vectors have no constant image to be fed. Of eight of their
     pictures the energy at the folding frequencies of the spectrum is measured, less that of the
@@ -37,7 +38,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from onnxstride.api import (
-    VISIBLE_SHARE,
     Finding,
     Graph,
     Remedy,
@@ -121,7 +121,8 @@ def check(response: Response, graph: Graph) -> Iterator[Finding | Skip]:
     if response.problem:
         yield RULE.skip(response.ref, response.problem)
         return
-    seen = [each for each in response.replies if each.least > VISIBLE_SHARE * response.span]
+    threshold = graph.thresholds.probe
+    seen = [each for each in response.replies if each.least > threshold * response.span]
     if not seen:
         return
     worst = max(seen, key=_rms)
@@ -131,13 +132,13 @@ def check(response: Response, graph: Graph) -> Iterator[Finding | Skip]:
         f"{_shown(worst)} a pattern that repeats every {by(response.period)} elements: "
         f"{_steps(worst.rms, response)} of the output's range rms, "
         f"{_steps(worst.peak_to_peak, response)} from peak to peak ({worst.rms:.3g} and "
-        f"{worst.peak_to_peak:.3g} in output units); above 1/255 it shows.{border} Use resizing "
+        f"{worst.peak_to_peak:.3g} in output units); above {_of_steps(threshold)} it shows.{border} Use resizing "
         f"and convolution for every transposed or sub-pixel convolution on the way, or smooth "
         f"the output.",
         output=response.output,
         period=list(response.period),
         range=response.span,
-        threshold=VISIBLE_SHARE,
+        threshold=threshold,
         free_of_border=response.is_free,
         replies=[_figures(each, response) for each in response.replies],
     )
@@ -158,7 +159,11 @@ def _share(figure: float, response: Response) -> float:
 
 
 def _steps(figure: float, response: Response) -> str:
-    return f"{_STEPS * _share(figure, response):.3g}/{_STEPS}"
+    return _of_steps(_share(figure, response))
+
+
+def _of_steps(share: float) -> str:
+    return f"{_STEPS * share:.3g}/{_STEPS}"
 
 
 def _figures(reply: Reply, response: Response) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -74,8 +75,7 @@ def _parts(ask: Asking, axis: int) -> list[Cut]:
         sizes = tuple(max(0, min(piece, size - piece * i)) for i in range(count))
     if sizes is None or len(sizes) != count:
         return [Cut(None, None, 1)] * count
-    ends = [sum(sizes[: i + 1]) for i in range(count)]
-    return [Cut(end - piece, end, 1) for piece, end in zip(sizes, ends, strict=True)]
+    return [Cut(end - piece, end, 1) for piece, end in zip(sizes, accumulate(sizes), strict=True)]
 
 
 def slice_(ask: Asking) -> Flow:

@@ -88,6 +88,9 @@ class Meetings:
         dim = join.dim + len(value) if join.dim < 0 else join.dim
         if not 0 <= dim < len(value):
             return Unknown(because(node, f"it has no dimension {join.dim}"))
+        known = [cells_of(node, each) for _, each in maps]
+        if any(not isinstance(each, Unknown) and len(each) != len(value) for each in known):
+            return Unknown(because(node, "its maps differ in their number of dimensions"))
         self.disagreements.pop((node, dim), None)
         if _are_slices_of_one_map(node, [name for name, _ in maps]):
             for other in range(len(value)):  # space to depth: they are meant to be apart

@@ -107,6 +107,8 @@ class _Matching:
         if not isinstance(size, int):
             same = size is not None and bool(atoms) and atoms[0].size == size
             return self._take(atoms[:1], 1, [], front=front) if same else None
+        if size < 1:
+            return None  # no shape of anything
         product, count = 1, 0
         while product < size and count < len(atoms):
             each = atoms[count].size

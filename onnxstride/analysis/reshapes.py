@@ -16,7 +16,8 @@ def reshape(ask: Asking) -> Flow:
     shape = node.scope.shape(node.output(0))
     target = _target(ask)
     if target is not None:
-        known = shape or (None,) * len(target)
+        # A shape of another rank contradicts the target, which is what runs.
+        known = shape if shape and len(shape) == len(target) else (None,) * len(target)
         wanted = [None if size == -1 else size for size in target]
         shape = tuple(
             size if isinstance(size, int) else each

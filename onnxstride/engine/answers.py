@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from ..debug import is_debugging, unexpected
 from ..errors import OnnxstrideError, RuleError
+from ..graph.layers import Layer, Shuffle, Window
 from ..registry import LoadedRewrite
 from ..rewrite import Refusal
 from ..rule import Safety
 from ..surgery import Fragment, Replacement, Site
+
+_MOST_STEPS = 1 << 29
 
 
 def answer_of(loaded: LoadedRewrite, site: Site) -> Replacement | Refusal:
@@ -18,6 +22,8 @@ def answer_of(loaded: LoadedRewrite, site: Site) -> Replacement | Refusal:
     Raises:
         RuleError: the rewrite failed, or answered with something that it may not.
     """
+    if _steps(site.layer) > _MOST_STEPS:
+        return Refusal("its window is too large for any new layer to stand in for it")
     try:
         answer: Any = loaded.fix(site)
         if isinstance(answer, Refusal):
@@ -36,6 +42,13 @@ def answer_of(loaded: LoadedRewrite, site: Site) -> Replacement | Refusal:
             f"{site.ref.name!r}: {unexpected(error)}"
         ) from error
     return replacement
+
+
+def _steps(layer: Layer) -> int:
+    """Elements that a window spans, or steps over; new weights have as many for each channel."""
+    if isinstance(layer, Window):
+        return prod(max(axis.extent, axis.stride) for axis in layer.axes)
+    return prod(layer.blocks) if isinstance(layer, Shuffle) else 1
 
 
 def safety_of(loaded: LoadedRewrite, replacement: Replacement) -> Safety:

@@ -27,6 +27,7 @@ from ..geometry.ripple import Ripple, phase_gains, random_ripple_db, transposed_
 from ..geometry.subpixel import Offset, subpixel_ripple
 from ..graph import Graph
 from ..graph.layers import ConvTranspose, Shuffle
+from ..graph.ripples import MEASURED_ELEMENTS
 from ..graph.upstream import Feed, feed
 from ..graph.weights import weights
 from ..rule import NodeRef
@@ -34,7 +35,7 @@ from ..rule import NodeRef
 MOST_PHASES = 1024
 """Phases of a pattern that is still drawn."""
 
-_MEASURED_ELEMENTS = 1 << 20  # as many as the rules measure
+_FED_ELEMENTS = 1 << 20  # as many as the rule about them measures
 _MOST_GAINS = 1 << 22
 
 _Floats = NDArray[np.float64]
@@ -140,7 +141,7 @@ def _gains(layer: ConvTranspose, graph: Graph, period: tuple[int, ...]) -> Gains
         for i, axis in enumerate(layer.axes)
     ]
     phases = prod(axis.stride for axis in axes)
-    at_most = min(_MEASURED_ELEMENTS, _MOST_GAINS * prod(layer.kernel) // phases)
+    at_most = min(MEASURED_ELEMENTS, _MOST_GAINS * prod(layer.kernel) // phases)
     try:
         found = weights(graph, layer, at_most)
         if isinstance(found, str):
@@ -159,7 +160,7 @@ def _gains(layer: ConvTranspose, graph: Graph, period: tuple[int, ...]) -> Gains
 
 
 def _fed(layer: Shuffle, graph: Graph) -> Gains | str:
-    found = feed(graph, layer, _MEASURED_ELEMENTS)
+    found = feed(graph, layer, _FED_ELEMENTS)
     if found is None:
         return "no operator computes what it rearranges"
     if isinstance(found, str):
@@ -170,8 +171,8 @@ def _fed(layer: Shuffle, graph: Graph) -> Gains | str:
     if ripple is None:
         return "its phases read different groups of a grouped convolution"
     values = found.weights.values
-    gains = values.sum(axis=tuple(range(2, values.ndim)), dtype=np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
+        gains = values.sum(axis=tuple(range(2, values.ndim)), dtype=np.float64)
         by_phase = (gains * np.reshape(scale, (-1, 1)))[found.phases]
     period = found.phases.shape[:-1]
     drawn = _drawn(by_phase.reshape(prod(period), -1), ripple, period, found.weights.share)

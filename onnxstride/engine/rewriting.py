@@ -18,19 +18,22 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from ..errors import RuleError, RunError, UsageError
+from ..errors import InvalidGraph, RuleError, RunError, UsageError
 from ..graph import Graph, read_graph
 from ..graph.layers import Layer
 from ..modelfile import ModelFile
 from ..registry import LoadedRewrite
 from ..rewrite import Refusal
-from ..rule import Safety
+from ..rule import Finding, Safety
 from ..surgery import Cutout, Replacement, Samples, Site, cut_out, drop_unread, splice
 from .answers import answer_of, safety_of
 from .changes import Change, Declined, Plan, Rewritten, Tap, record
 from .cost import multiply_adds, parameters
+from .ignoring import judged
 from .lint import lint_graph
+from .model_ignores import held_by
 from .opsets import in_the_way, raise_imports, why_not
+from .results import FileReport
 from .upstream import Upstream
 
 if TYPE_CHECKING:
@@ -46,7 +49,9 @@ def rewrite_model(model: ModelFile, plan: Plan) -> Rewritten:
     """The model with every site of ``plan`` rewritten; ``model`` itself is left alone.
 
     Raises:
-        InvalidGraph: the model has no node.
+        InvalidGraph: the model has no node, two that make a tensor of one name, or one that reads
+            what it makes.
+        InvalidIgnore: what it says of findings to ignore cannot be read.
         RuleError: a rewrite failed, or rewrites undo each other without end.
     """
     return _Run(model, plan).result()
@@ -72,7 +77,9 @@ class _Run:
         proto: ModelProto = type(model.proto)()
         proto.CopyFrom(model.proto)
         self._model = model.edited(proto)
-        self._taken = _names(read_graph(self._model))
+        graph = read_graph(self._model)
+        _refuse_ambiguous(graph)
+        self._taken = _names(graph)
         self._visited: set[tuple[_Place, str]] = set()
         self._pending: list[_Pending] = []
         self._declined: list[Declined] = []
@@ -90,11 +97,12 @@ class _Run:
 
     def _round(self) -> bool:
         """Visit every site once; True when something was rewritten."""
-        graph = read_graph(self._model)
+        thresholds = self._plan.policy.thresholds
+        graph = read_graph(self._model, thresholds=thresholds)
         sites = list(self._sites(graph))
         is_raised = self._raise_opset(sites, graph)
         if is_raised:
-            graph = read_graph(self._model)
+            graph = read_graph(self._model, thresholds=thresholds)
             sites = list(self._sites(graph))
         layers = {_place(layer): layer for layer in graph.layers}
         gone: set[_Place] = set()
@@ -120,7 +128,7 @@ class _Run:
                 if fitting and self._is_meant(layer):
                     yield layer, fitting
             return
-        findings, _, _ = lint_graph(graph, self._plan.rules)
+        findings = self._findings(graph)
         upstream = Upstream(graph)
         remedies: dict[Layer, dict[str, LoadedRewrite]] = {}
         for ref, code in dict.fromkeys((finding.node, finding.code) for finding in findings):
@@ -133,7 +141,17 @@ class _Run:
             if layer in remedies and self._is_meant(layer):
                 yield layer, list(remedies[layer].values())
 
+    def _findings(self, graph: Graph) -> Sequence[Finding]:
+        findings, _, _ = lint_graph(graph, self._plan.rules)
+        report = FileReport(self._model.name, findings=tuple(findings))
+        held = held_by(self._model, graph)
+        if held.faults:  # what is to be left alone is not known
+            raise held.faults[0]
+        return judged(report, self._plan.rules, self._plan.policy, held.entries).findings
+
     def _is_meant(self, layer: Layer) -> bool:
+        if not layer.node.output(0):
+            return False  # nobody reads what it makes
         name, glob = layer.node.name, self._plan.nodes
         return name == glob or fnmatchcase(name, glob)  # a name may hold brackets of its own
 
@@ -274,8 +292,9 @@ class _Run:
         # By the proto, which is edited in place: a path changes with the name of a node that has
         # become unique, or has ceased to be.
         scope = next(s for s in graph.scopes if s.proto is pending.site.scope.proto)
-        outputs = {tuple(node.output) for node in pending.replacement.nodes}
-        added = [node for node in scope.nodes if node.outputs in outputs]
+        names = {name for node in pending.replacement.nodes for name in node.output if name}
+        made = {node for name in names if (node := scope.producer(name)) is not None}
+        added = sorted(made, key=lambda node: node.index)
         cut = pending.cutout
         return Change(
             node=pending.site.ref,
@@ -297,6 +316,24 @@ class _Run:
 
 def _place(layer: Layer) -> _Place:
     return layer.node.scope.path, layer.node.output(0)
+
+
+def _refuse_ambiguous(graph: Graph) -> None:
+    """Raise InvalidGraph where a name does not tell which node makes a tensor, or from what."""
+    for scope in graph.scopes:
+        made: set[str] = set()
+        for node in scope.nodes:
+            for name in filter(None, node.outputs):
+                if name in node.inputs:
+                    raise InvalidGraph(
+                        f"{node.op_type} {node.name!r} reads {name!r}, which it makes itself"
+                    )
+                if name in made:
+                    raise InvalidGraph(
+                        f"{node.op_type} {node.name!r} defines {name!r}, which another node "
+                        f"defines as well; give every tensor a name of its own to rewrite it"
+                    )
+                made.add(name)
 
 
 def _names(graph: Graph) -> set[str]:

@@ -16,7 +16,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .deciding import LARGEST_PERIOD, decide, holds_at, most_tried, terms_of, too_slow
+from .deciding import (
+    LARGEST_PERIOD,
+    decide,
+    hold_stretched,
+    holds_at,
+    most_tried,
+    terms_of,
+    too_slow,
+    unjoined,
+)
 from .size_program import Meeting, Requirement
 from .size_sets import ALL_SIZES, SizeSet, intersection, is_subset
 from .terms import Free, Opaque, Term, Terms, cone
@@ -66,8 +75,13 @@ def solve_one(
     """The admissible sizes of one unknown, from the requirements on it alone."""
     limits: list[Limit] = []
     doubts: list[Doubt] = []
+    decided: dict[tuple[type, Requirement], SizeSet | str] = {}
     for requirement in requirements[:_MOST_REQUIREMENTS]:
-        answer = decide(terms, requirement)
+        plain = unjoined(terms, requirement)
+        alike = (type(plain), plain._replace(place=None))
+        if alike not in decided:  # in a network of like blocks, most are one and the same
+            decided[alike] = decide(terms, plain)
+        answer = decided[alike]
         if isinstance(answer, SizeSet):
             limits.append(Limit(requirement, answer))
         else:
@@ -78,7 +92,7 @@ def solve_one(
     sizes, forced_by, undecided = _intersected(limits)
     doubts += undecided
     if doubts:
-        return Admissible(free, sizes, forced_by, (), tuple(doubts), _tried(sizes, doubts))
+        return Admissible(free, sizes, forced_by, (), tuple(doubts), _tried(terms, sizes, doubts))
     return Admissible(free, sizes, forced_by, _stretched(terms, requirements, sizes))
 
 
@@ -106,16 +120,17 @@ def _share(sizes: SizeSet) -> Fraction:
     return Fraction(len(sizes.residues), sizes.period)
 
 
-def _tried(sizes: SizeSet, doubts: Sequence[Doubt]) -> tuple[int, ...] | None:
+def _tried(terms: Terms, sizes: SizeSet, doubts: Sequence[Doubt]) -> tuple[int, ...] | None:
     """Those of ``sizes`` up to LARGEST_PERIOD at which the requirements in doubt hold."""
-    asked = cone(chain.from_iterable(terms_of(doubt.requirement) for doubt in doubts))
+    requirements = [unjoined(terms, doubt.requirement) for doubt in doubts]
+    asked = cone(chain.from_iterable(map(terms_of, requirements)))
     if any(isinstance(term, Opaque) for term in asked):
         return None
-    if any(most_tried(doubt.requirement) < LARGEST_PERIOD for doubt in doubts):
+    if any(most_tried(requirement) < LARGEST_PERIOD for requirement in requirements):
         return None
     tried = np.array(sizes.up_to(LARGEST_PERIOD), np.int64)
-    for doubt in doubts:
-        tried = tried[holds_at(doubt.requirement, tried)]
+    for requirement in requirements:
+        tried = tried[holds_at(requirement, tried)]
     return tuple(tried.tolist())
 
 
@@ -137,8 +152,9 @@ def _stretched(
     bounds = [ceil((1 - g.low) / g.slope) for g in growths if g is not None and g.slope > 0]
     last = min(max(bounds, default=0), LARGEST_PERIOD)
     tried = np.array([size for size in range(1, last + 1) if size not in sizes], np.int64)
-    for requirement in requirements:
-        if not tried.size:
-            break
-        tried = tried[holds_at(requirement, tried, stretching=True)]
+    # Few sizes pass the first requirements; what all take is computed in a few passes.
+    first, count = 0, 1
+    while tried.size and first < len(requirements):
+        tried = tried[hold_stretched(requirements[first : first + count], tried)]
+        first, count = first + count, 2 * count
     return tuple(tried.tolist())

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
+from itertools import chain, islice
 from math import ceil, floor, gcd, lcm, prod
 from typing import Any
 
@@ -26,6 +27,7 @@ from .terms import Free, Opaque, Product, Rounded, Size, Term, Terms, cone
 LARGEST_PERIOD = 4096
 _MOST_VALUES = 1 << 22  # of all terms at all sizes that are tried for one requirement
 _LARGEST_SIZE = 1 << 40
+_LARGEST_TRIED = 1 << 48  # of sizes in arrays, whose 64 bits also hold multiples of them
 
 
 def decide(terms: Terms, requirement: Requirement) -> SizeSet | str:
@@ -94,22 +96,27 @@ def _tile(terms: Terms, tiling: Tiling) -> SizeSet | str:
 
 def too_slow(period: int) -> str:
     """Why sizes that repeat with this period are not tabulated."""
-    return f"the sizes that fit repeat only every {period:,}, over {LARGEST_PERIOD:,}"
+    return f"the sizes that fit repeat only every {_shown(period)}, over {LARGEST_PERIOD:,}"
+
+
+def _shown(number: int) -> str:
+    """A number in digits, if those are few enough to be read."""
+    return f"{number:,}" if number <= _LARGEST_SIZE else f"2^{number.bit_length() - 1} or more"
 
 
 def _tabulated(requirement: Requirement, start: int, period: int) -> SizeSet | str:
     if period > LARGEST_PERIOD:
         return too_slow(period)
     if start + period > most_tried(requirement):
-        return f"sizes up to {start + period:,} would have to be tried one by one"
+        return f"sizes up to {_shown(start + period)} would have to be tried one by one"
     return tabulated(start, period, partial(holds_at, requirement))
 
 
 def _scanned(requirement: Requirement, first: int, last: int, *, beyond: bool) -> SizeSet | str:
     """The sizes that hold from ``first`` to ``last``; below none does, above all or none."""
     first = max(1, first)
-    if last - first > most_tried(requirement):
-        return f"sizes from {first:,} to {last:,} would have to be tried one by one"
+    if last - first > most_tried(requirement) or last > _LARGEST_TRIED:
+        return f"sizes from {_shown(first)} to {_shown(last)} would have to be tried one by one"
     sizes = np.arange(first, last + 1, dtype=np.int64)
     found = sizes[holds_at(requirement, sizes)].tolist() if sizes.size else []
     return size_set(last + 1, 1, (0,) if beyond else (), found)
@@ -175,22 +182,59 @@ def _at(asked: Sequence[Size], sizes: Values, *, stretching: bool = False) -> li
     return evaluate(asked, given or {Free(0, ""): sizes}, stretching=stretching)
 
 
+def unjoined(terms: Terms, requirement: Requirement) -> Requirement:
+    """The same requirement on sizes without joints; see :meth:`~.terms.Terms.unjoined`."""
+    if isinstance(requirement, Meeting):
+        return requirement._replace(sizes=tuple(map(terms.unjoined, requirement.sizes)))
+    return requirement._replace(size=terms.unjoined(requirement.size))
+
+
+def sizes_of(requirement: Requirement) -> tuple[Size, ...]:
+    """The sizes a requirement is about."""
+    return requirement.sizes if isinstance(requirement, Meeting) else (requirement.size,)
+
+
 def terms_of(requirement: Requirement) -> list[Term]:
     """The sizes a requirement is about, numbers left out."""
-    sizes = requirement.sizes if isinstance(requirement, Meeting) else (requirement.size,)
-    return [size for size in sizes if isinstance(size, Term)]
+    return [size for size in sizes_of(requirement) if isinstance(size, Term)]
 
 
 def sizes_at(requirement: Requirement, size: int) -> tuple[int, ...]:
     """What the sizes in a requirement come to where every unknown is ``size``."""
-    sizes = requirement.sizes if isinstance(requirement, Meeting) else (requirement.size,)
-    return tuple(int(found[0]) for found in _at(sizes, np.array([size])))
+    return tuple(int(found[0]) for found in _at(sizes_of(requirement), np.array([size])))
 
 
-def holds_at(requirement: Requirement, sizes: Values, *, stretching: bool = False) -> Values:
+def holds_at(requirement: Requirement, sizes: Values) -> Values:
     """Whether a requirement holds, size by size."""
-    asked = requirement.sizes if isinstance(requirement, Meeting) else (requirement.size,)
-    found = np.stack(_at(asked, sizes, stretching=stretching))
+    return _is_met(requirement, _at(sizes_of(requirement), sizes))
+
+
+def hold_stretched(requirements: Sequence[Requirement], sizes: Values) -> Values:
+    """Whether all requirements hold where maps of size 1 are stretched, size by size."""
+    asked = list(chain.from_iterable(map(sizes_of, requirements)))
+    terms = cone(size for size in asked if isinstance(size, Term))
+    parts = max(1, -(-len(terms) * len(sizes) // _MOST_VALUES))
+    return np.concatenate(
+        [_hold_stretched(requirements, asked, part) for part in np.array_split(sizes, parts)]
+    )
+
+
+def _hold_stretched(
+    requirements: Iterable[Requirement], asked: Sequence[Size], sizes: Values
+) -> Values:
+    found = iter(_at(asked, sizes, stretching=True))
+    met = np.ones(len(sizes), bool)
+    for requirement in requirements:
+        own = list(islice(found, len(sizes_of(requirement))))
+        met &= _is_met(requirement, own, stretching=True)
+    return met
+
+
+def _is_met(
+    requirement: Requirement, values: Sequence[Values], *, stretching: bool = False
+) -> Values:
+    """Whether a requirement holds where its sizes have these values."""
+    found = np.stack(values)
     met: Any
     match requirement:
         case Fitting(least=least):

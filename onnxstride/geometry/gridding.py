@@ -29,11 +29,17 @@ def density(windows: Iterable[Axis]) -> Fraction | None:
     Returns:
         None where the receptive field is too large to be looked at.
     """
-    read = {0}
+    read = 1  # bit r is set for every element r of R, which begins with 0
     for axis in windows:
-        span = (max(read) - min(read)) * axis.stride + axis.extent
-        if span > _MOST_ELEMENTS:
+        if (read.bit_length() - 1) * axis.stride + axis.extent > _MOST_ELEMENTS:
             return None
-        taps = range(0, axis.extent, axis.dilation)
-        read = {element * axis.stride + tap for element in read for tap in taps}
-    return Fraction(len(read), max(read) - min(read) + 1)
+        spread = _spread(read, axis.stride)
+        read = 0
+        for tap in range(0, axis.extent, axis.dilation):
+            read |= spread << tap
+    return Fraction(read.bit_count(), read.bit_length())
+
+
+def _spread(bits: int, stride: int) -> int:
+    """Bit r moved to r * stride."""
+    return bits if stride == 1 else int(("0" * (stride - 1)).join(f"{bits:b}"), 2)

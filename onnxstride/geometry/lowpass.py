@@ -85,11 +85,11 @@ def _power(
     flat = weight.reshape(-1, *kernel)
     step = max(1, _CHUNK_ELEMENTS // max(prod(kernel), prod(strides)))
     power = np.zeros(strides)
-    for first in range(0, len(flat), step):
-        response: NDArray[Any] = flat[first : first + step].astype(np.float64)
-        for axis, turn in enumerate(turns, start=1):
-            response = np.moveaxis(np.tensordot(response, turn, (axis, 1)), -1, axis)
-        with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # weights may be huge, or no numbers
+        for first in range(0, len(flat), step):
+            response: NDArray[Any] = flat[first : first + step].astype(np.float64)
+            for axis, turn in enumerate(turns, start=1):
+                response = np.moveaxis(np.tensordot(response, turn, (axis, 1)), -1, axis)
             power += np.square(np.abs(response)).sum(axis=0)
     return power
 

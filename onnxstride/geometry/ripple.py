@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .axis import Axis
+from .doubles import doubles
 
 INTERPOLATES_BELOW_DB = -40.0
 """Weights with less ripple than this, a hundredth of the constant, interpolate."""
@@ -195,7 +196,7 @@ def _reached_gains(weight: NDArray[Any], axes: Sequence[Axis]) -> NDArray[np.flo
     if weight.shape[2:] != kernel:
         raise ValueError(f"expected weights with kernel {kernel}, found shape {weight.shape}")
     taps = weight.reshape(-1, prod(kernel)).T
-    gains = taps.astype(np.float64).reshape(*kernel, -1)
+    gains = doubles(taps).reshape(*kernel, -1)
     for i, axis in enumerate(axes):
         grouping = _grouping(axis.kernel, axis.stride, axis.dilation)
         if grouping is not None:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .doubles import doubles
 from .ripple import Pattern, Ripple
 
 UNEVEN_OFFSET = 1e-3
@@ -87,7 +88,8 @@ def subpixel_ripple(weight: NDArray[Any], phases: NDArray[np.intp], scale: NDArr
     pattern = Pattern(phases.shape[:-1])
     for part in _input_slices(weight):
         with np.errstate(invalid="ignore", over="ignore"):
-            gains = part.sum(axis=tuple(range(2, part.ndim)), dtype=np.float64)
+            with np.errstate(invalid="ignore"):
+                gains = part.sum(axis=tuple(range(2, part.ndim)), dtype=np.float64)
             gains = gains * np.reshape(scale, (-1, 1))
         pattern.add(gains[phases])
     return pattern.ripple()
@@ -100,7 +102,7 @@ def worst_offset(biases: NDArray[Any], phases: NDArray[np.intp]) -> Offset:
         biases: one per convolution channel, or one for all.
         phases: convolution channel of each phase and output channel, see `phase_channels`.
     """
-    each = np.broadcast_to(biases.astype(np.float64), phases.size)
+    each = np.broadcast_to(doubles(biases), phases.size)
     by_phase = each[phases.reshape(-1, phases.shape[-1])]
     with np.errstate(invalid="ignore", over="ignore"):
         mean, deviation = by_phase.mean(axis=0), by_phase.std(axis=0)

@@ -5,14 +5,14 @@ Values are computed in 64 bits where every one fits, and in Python's integers wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .terms import Extreme, Floor, Free, Joined, Product, Rounded, Size, Term, cone
+from .terms import Extreme, Floor, Free, Joined, Opaque, Product, Rounded, Size, Term, cone
 
 Values: TypeAlias = NDArray[Any]
 
@@ -25,18 +25,24 @@ def evaluate(
     """The values of sizes, for every value of the free ones they depend on.
 
     Args:
-        terms: the sizes asked for; none may depend on an :class:`Opaque`.
+        terms: the sizes asked for; none may depend on an :class:`Opaque`, but for maps that meet
+            another of known size.
         given: values of the free sizes, arrays of one length.
         stretching: whether maps of size 1 are stretched where maps meet; otherwise all maps
             that meet count as having the size of the first.
+
+    Raises:
+        ValueError: a size that is asked for depends on an :class:`Opaque`.
     """
-    order = cone(term for term in terms if isinstance(term, Term))
+    order = _valued(cone(term for term in terms if isinstance(term, Term)))
     length = len(next(iter(given.values())))
     wide = _largest_magnitude(order, given) >= _WIDEST
     known: dict[Term, Values] = {}
 
     def of(size: Size) -> Values:
         if isinstance(size, Term):
+            if size not in known:
+                raise ValueError(f"{size!r} has no value")
             return known[size]
         return np.full(length, size, object if wide or abs(size) >= _WIDEST else np.int64)
 
@@ -44,7 +50,7 @@ def evaluate(
         if isinstance(term, Free):
             known[term] = given[term].astype(object) if wide else given[term]
         else:
-            known[term] = _value(term, of, stretching=stretching)
+            known[term] = _value(term, known, of, stretching=stretching)
     return [of(term) for term in terms]
 
 
@@ -58,7 +64,23 @@ def least_value(size: Size) -> int | None:
     return int(evaluate([size], given)[0][0])
 
 
-def _value(term: Term, of: Callable[[Size], Values], *, stretching: bool) -> Values:
+def _valued(order: Iterable[Term]) -> list[Term]:
+    """Those of the terms, operands first, that depend on no :class:`Opaque`.
+
+    Maps that meet have the size of the first, whatever is known of the others.
+    """
+    found: dict[Term, None] = {}
+    for term in order:
+        operands = term.parts[:1] if isinstance(term, Joined) else term.operands
+        is_known = all(each in found for each in operands if isinstance(each, Term))
+        if is_known and not isinstance(term, Opaque):
+            found[term] = None
+    return list(found)
+
+
+def _value(
+    term: Term, known: Container[Term], of: Callable[[Size], Values], *, stretching: bool
+) -> Values:
     result: Values
     match term:
         case Floor():
@@ -79,7 +101,7 @@ def _value(term: Term, of: Callable[[Size], Values], *, stretching: bool) -> Val
             pick: Any = np.maximum if term.largest else np.minimum
             return _folded(pick, [of(part) for part in term.parts])
         case Joined():
-            parts = [of(part) for part in term.parts]
+            parts = [of(part) for part in term.parts if part in known]
             return _folded(np.maximum, parts) if stretching else parts[0]
         case _:
             raise ValueError(f"{term!r} has no value")
@@ -110,5 +132,8 @@ def _largest_magnitude(order: list[Term], given: Mapping[Free, Values]) -> int:
             case Product():
                 bounds[term] = prod(max(1, of(factor)) for factor in term.factors)
             case _:
-                bounds[term] = max((of(each) for each in term.operands), default=0)
+                operands = (
+                    each for each in term.operands if not isinstance(each, Term) or each in bounds
+                )
+                bounds[term] = max(map(of, operands), default=0)
     return max(bounds.values(), default=0)

@@ -12,7 +12,7 @@ so a chain of strided windows is one floor, however long.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from math import gcd
 from typing import Any, TypeAlias
 
@@ -179,6 +179,7 @@ class Terms:
         self._made: dict[tuple[Any, ...], Term] = {}
         self._applied: dict[tuple[Term, SizeMap], Size] = {}
         self._growth: dict[Term, Growth | None] = {}
+        self._unjoined: dict[Term, Size] = {}
         self._count = 0
 
     def free(self, name: str) -> Free:
@@ -268,15 +269,44 @@ class Terms:
         """
         if isinstance(term, int):
             return constant_growth(term)
-        for each in cone([term]):
-            if each not in self._growth:
-                growth = _growth_of(each, [self._known(o) for o in each.operands])
-                slow = growth is not None and growth.period > _LONGEST_PERIOD
-                self._growth[each] = None if slow else growth
+        for each in cone([term], self._growth):
+            growth = _growth_of(each, [self._known(o) for o in each.operands])
+            slow = growth is not None and growth.period > _LONGEST_PERIOD
+            self._growth[each] = None if slow else growth
         return self._growth[term]
 
     def _known(self, size: Size) -> Growth | None:
         return constant_growth(size) if isinstance(size, int) else self._growth[size]
+
+    def unjoined(self, size: Size) -> Size:
+        """The same size where all maps that meet have the size of the first of them.
+
+        Along a network of any depth whose maps meet again and again at the size they had, it
+        stays as short as it was at the start.
+        """
+        if isinstance(size, int):
+            return size
+        for each in cone([size], self._unjoined):
+            self._unjoined[each] = self._rebuilt(each)
+        return self._unjoined[size]
+
+    def _rebuilt(self, term: Term) -> Size:
+        """A term computed from what its operands are without joints."""
+        plain = [each if isinstance(each, int) else self._unjoined[each] for each in term.operands]
+        match term:
+            case Joined():
+                return plain[0]
+            case Floor():
+                factors = [a for _, a in term.parts]
+                return self.linear(zip(plain, factors, strict=True), term.offset, term.divisor)
+            case Rounded():
+                return self.scaled(plain[0], term.scale)
+            case Product():
+                return self.product(plain)
+            case Extreme():
+                return self.extreme(plain, largest=term.largest)
+            case _:
+                return term
 
 
 def _expanded(terms: Iterable[tuple[Size, int]], offset: int) -> tuple[dict[Term, int], int]:
@@ -318,13 +348,13 @@ def monomial(sizes: Iterable[Size]) -> tuple[int, tuple[Term, ...]]:
     return coefficient, tuple(sorted(factors, key=lambda term: term.index))
 
 
-def cone(terms: Iterable[Term]) -> list[Term]:
-    """The terms and all they are computed from, operands first."""
+def cone(terms: Iterable[Term], known: Container[Term] = ()) -> list[Term]:
+    """The terms and all they are computed from, operands first, down to what is ``known``."""
     found: set[Term] = set()
     pending = list(terms)
     while pending:
         term = pending.pop()
-        if term not in found:
+        if term not in found and term not in known:
             found.add(term)
             pending += [each for each in term.operands if isinstance(each, Term)]
     return sorted(found, key=lambda term: term.index)

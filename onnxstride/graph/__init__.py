@@ -2,5 +2,6 @@
 
 from .bindings import Bindings
 from .graph import Graph, read_graph
+from .thresholds import Thresholds
 
-__all__ = ["Bindings", "Graph", "read_graph"]
+__all__ = ["Bindings", "Graph", "Thresholds", "read_graph"]

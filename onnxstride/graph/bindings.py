@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Bindings:
-    """Shapes of whole inputs by name, and sizes of symbols by name."""
+    """Shapes of whole inputs by name, and sizes of symbols by name.
+
+    ``origins`` tells of names that a configuration gives sizes where they stand in it; the others
+    are asked for by options, and hold where the two differ.
+    """
 
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     dims: Mapping[str, int] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
 
     def names(self) -> frozenset[str]:
         """Every input name and symbol that is bound."""
@@ -43,20 +48,38 @@ def bind(model: ModelProto, bindings: Bindings) -> Bound:
     if not bindings.names():
         return Bound(model, frozenset())
     inputs = {value.name: value for value in model.graph.input if value.name in bindings.shapes}
-    sizes = dict(bindings.dims)
-    for name, value in inputs.items():
-        _check_against(value, bindings.shapes[name])
-        for dim, size in zip(_dims(value), bindings.shapes[name], strict=False):
-            if sizes.setdefault(dim.dim_param, size) != size and dim.dim_param:
-                raise UsageError(
-                    f"symbol {dim.dim_param!r} is given two sizes, {sizes[dim.dim_param]} and "
-                    f"{size} (by --input-shape {name})"
-                )
-    sizes.pop("", None)
+    for value in inputs.values():
+        _check_against(value, bindings)
+    sizes = _sizes_of_symbols(inputs, bindings)
     used = {dim.dim_param for dim in _symbols(model.graph) if dim.dim_param in sizes}
     if not used and not inputs:
         return Bound(model, frozenset())
     return Bound(_bound_copy(model, bindings.shapes, sizes), frozenset(inputs) | used)
+
+
+def _sizes_of_symbols(inputs: Mapping[str, ValueInfoProto], bindings: Bindings) -> dict[str, int]:
+    """The size of each symbol that is bound, or that a bound shape has in an input's place."""
+    given = [(name, size, name) for name, size in bindings.dims.items()]
+    given += [
+        (dim.dim_param, size, name)
+        for name, value in inputs.items()
+        for dim, size in zip(_dims(value), bindings.shapes[name], strict=False)
+        if dim.dim_param
+    ]
+    # What is asked for comes first: a configuration does not contradict it, it gives way.
+    given.sort(key=lambda each: each[2] in bindings.origins)
+    sizes: dict[str, int] = {}
+    asked: set[str] = set()
+    for symbol, size, name in given:
+        origin = bindings.origins.get(name)
+        if sizes.setdefault(symbol, size) != size and not (origin and symbol in asked):
+            raise UsageError(
+                f"symbol {symbol!r} is given two sizes, {sizes[symbol]} and {size} "
+                f"(by {origin or f'--input-shape {name}'})"
+            )
+        if origin is None:
+            asked.add(symbol)
+    return sizes
 
 
 def _bound_copy(
@@ -66,17 +89,21 @@ def _bound_copy(
     copy.CopyFrom(model)
     for value in copy.graph.input:
         if value.name in shapes:
-            _set_shape(value, shapes[value.name])
+            symbols = [dim.dim_param for dim in _dims(value)] or [""] * len(shapes[value.name])
+            both = zip(symbols, shapes[value.name], strict=True)
+            _set_shape(value, [sizes.get(symbol, size) for symbol, size in both])
     for dim in _symbols(copy.graph):
         if dim.dim_param in sizes:
             dim.dim_value = sizes[dim.dim_param]
     return copy
 
 
-def _check_against(value: ValueInfoProto, given: tuple[int, ...]) -> None:
+def _check_against(value: ValueInfoProto, bindings: Bindings) -> None:
+    given, origin = bindings.shapes[value.name], bindings.origins.get(value.name)
     kind = value.type.WhichOneof("value")
     if kind not in (None, "tensor_type"):
-        raise UsageError(f"--input-shape {value.name}: the input is no tensor but a {kind}")
+        subject = f"{origin}: shape of {value.name!r}" if origin else f"--input-shape {value.name}"
+        raise UsageError(f"{subject}: the input is no tensor but a {kind}")
     if not value.type.tensor_type.HasField("shape"):
         return
     declared = [
@@ -86,13 +113,15 @@ def _check_against(value: ValueInfoProto, given: tuple[int, ...]) -> None:
         size == fixed or isinstance(fixed, str) for fixed, size in zip(declared, given, strict=True)
     )
     if not fits:
+        option = f"--input-shape {value.name}:{','.join(map(str, given))}"
+        configured = f"{origin}: the shape {list(given)} of {value.name!r}"
         raise UsageError(
-            f"--input-shape {value.name}:{','.join(map(str, given))} does not fit the input, "
+            f"{configured if origin else option} does not fit the input, "
             f"which is declared [{', '.join(map(str, declared))}]"
         )
 
 
-def _set_shape(value: ValueInfoProto, shape: tuple[int, ...]) -> None:
+def _set_shape(value: ValueInfoProto, shape: Sequence[int]) -> None:
     value.type.tensor_type.ClearField("shape")
     for size in shape:
         value.type.tensor_type.shape.dim.add(dim_value=size)

@@ -61,8 +61,8 @@ def _declare_input(value: ValueInfoProto, function: Scope, position: int) -> Non
     shapes = {scope.shape(name) for scope, name in passed if name}
     shape = shapes.pop() if len(shapes) == 1 else None
     # The element type does not matter to the shape of a window layer, but inference stops at
-    # an input without one: float stands in for it.
-    value.type.tensor_type.elem_type = _FLOAT
+    # an input without one: float stands in where the calls do not say, or do not agree.
+    value.type.tensor_type.elem_type = _argument_type(function, position) or _FLOAT
     if shape is None:
         return
     value.type.tensor_type.shape.SetInParent()
@@ -72,6 +72,22 @@ def _declare_input(value: ValueInfoProto, function: Scope, position: int) -> Non
             dim.dim_value = size
         elif isinstance(size, str):
             dim.dim_param = size
+
+
+def has_one_type(function: Scope) -> bool:
+    """True when every input of a function has an element type that all calls agree on."""
+    proto: Any = function.proto
+    return all(
+        _argument_type(function, position) is not None or _constant_argument(function, name)
+        for position, name in enumerate(proto.input)
+    )
+
+
+def _argument_type(function: Scope, position: int) -> int | None:
+    """Element type of what the calls pass; None where one does not say, or they differ."""
+    passed = [(call.scope, call.input(position)) for call in function.calls]
+    types = {scope.element_type(name) for scope, name in passed if name}
+    return types.pop() if len(types) == 1 else None
 
 
 def _constant_argument(function: Scope, name: str) -> TensorProto | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _MAX_STEPS = 32
 _MAX_COMPUTED = 2**25
 _MICROSOFT = "com.microsoft"
+_NO_NUMBERS = "Oc"  # kinds of numpy: strings as objects, and complex numbers
 
 _Array: TypeAlias = NDArray[Any]
 _Known: TypeAlias = dict[tuple[Scope, str], _Array | None]
@@ -98,13 +99,13 @@ def _cast(model: ModelFile, node: Node, inputs: list[Any]) -> _Array | None:
 
     target = node.attributes.get("to")
     array: _Array = inputs[0]
-    if target is None or target.ref_attr_name or array.dtype == object:
+    if target is None or target.ref_attr_name or array.dtype.kind in _NO_NUMBERS:
         return None
     try:
         dtype = helper.tensor_dtype_to_np_dtype(target.i)
     except (KeyError, ValueError):
         return None
-    if dtype.hasobject:
+    if dtype.kind in _NO_NUMBERS:
         return None
     if not any(array.strides):  # one value throughout, of any shape: see ConstantOfShape
         return np.broadcast_to(array[(slice(1),) * array.ndim].astype(dtype), array.shape)
@@ -133,7 +134,7 @@ def _dequantize_linear(model: ModelFile, node: Node, inputs: list[Any]) -> _Arra
         return None
     quantised, scale = inputs[0], inputs[1]
     offset = inputs[2] if len(inputs) > 2 and inputs[2] is not None else np.zeros((), np.int32)
-    if any(array.dtype == object for array in (quantised, scale, offset)):
+    if any(array.dtype.kind in _NO_NUMBERS for array in (quantised, scale, offset)):
         return None
     axis, block = _stated(node, "axis", 1), _stated(node, "block_size", 0)
     if axis is None or block is None or quantised.size > _MAX_COMPUTED:

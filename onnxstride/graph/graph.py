@@ -18,6 +18,7 @@ from .pausing import collector_paused
 from .products import Size, elements
 from .recognise import recognise
 from .scope import DEFAULT_DOMAIN, Node, Scope
+from .thresholds import Thresholds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,16 +36,18 @@ class Graph:
         faults: parts of the model that cannot be read; the rest is in ``layers`` all the same.
         bound: the caller's bindings that apply to this model.
         calls: nodes that call a local function.
+        thresholds: from where on a pattern counts as visible.
         analyses: what has been found out about the graph as a whole, by type, so that it is
             found out once.
     """
 
-    def __init__(self, model: ModelFile, bindings: Bindings) -> None:
+    def __init__(self, model: ModelFile, bindings: Bindings, thresholds: Thresholds) -> None:
         bound = bind(model.proto, bindings)
         scopes = Scopes(bound.model)
         self.main = scopes.main
         self.scopes: tuple[Scope, ...] = tuple(scopes.all)
         self.bound = bound.used
+        self.thresholds = thresholds
         self.ir_version: int = model.proto.ir_version
         self._model = model
         self._constants = Constants(model)
@@ -121,8 +124,10 @@ class Graph:
         return None if value is None else numpy_helper.from_array(value, name)
 
 
-def read_graph(model: ModelFile, bindings: Bindings | None = None) -> Graph:
-    """The view of ``model`` with the caller's sizes bound.
+def read_graph(
+    model: ModelFile, bindings: Bindings | None = None, thresholds: Thresholds | None = None
+) -> Graph:
+    """The view of ``model`` with the caller's sizes bound, and the caller's thresholds.
 
     Raises:
         InvalidGraph: the model has no node.
@@ -131,7 +136,7 @@ def read_graph(model: ModelFile, bindings: Bindings | None = None) -> Graph:
     if not model.proto.graph.node:
         raise InvalidGraph("the graph has no node: there is nothing to judge")
     with collector_paused():
-        return Graph(model, bindings or Bindings())
+        return Graph(model, bindings or Bindings(), thresholds or Thresholds())
 
 
 def _tensor_faults(model: ModelFile, scopes: tuple[Scope, ...]) -> list[ModelError]:

@@ -27,6 +27,8 @@ def resize(node: Node, spelling: Spelling, constants: Constants) -> Resize:
     rank = len(scales) if scales is not None else len(shape or ())
     if shape is not None and len(shape) != rank:
         raise invalid(node, f"{rank} scales for an input of rank {len(shape)}")
+    if rank == 0:
+        raise invalid(node, "resizes no axis")
     # Without a shape the scales may be those of the axes attribute alone.
     stated = _axes(node, "axes", None) if shape is None and not legacy else None
     spatial = _resized_axes(rank, scales) if stated is None else range(rank)

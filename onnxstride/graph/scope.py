@@ -266,6 +266,11 @@ class Scope:
     def is_unique_name(self, name: str) -> bool:
         return self._name_counts[name] == 1
 
+    @property
+    def has_distinct_names(self) -> bool:
+        """True when every node has a name, and no two have the same."""
+        return len(self._name_counts) == len(self.nodes) and not self._name_counts[""]
+
     @cached_property
     def _name_counts(self) -> Counter[str]:
         return Counter(node.proto.name for node in self.nodes)

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from .calls import as_model
+from .calls import as_model, has_one_type
+from .disagreements import reconcile
 from .scope import Dim, Scope, Shape, graph_attributes
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ class Shapes:
         self._declared: dict[Scope, dict[str, Shape]] = {}
         self._inferred: dict[Scope, dict[str, Shape]] = {}
         self._inferred_roots: dict[Scope, GraphProto] = {}
+        self._declared_types: dict[Scope, dict[str, int]] = {}
+        self._inferred_types: dict[Scope, dict[str, int]] = {}
 
     def of(self, scope: Scope, name: str) -> Shape | None:
         """Shape of ``name``, which ``scope`` defines; None when not even its rank is known."""
@@ -47,10 +50,16 @@ class Shapes:
         """Element type of ``name``, which ``scope`` defines; None when it is unknown."""
         if name in scope.initializers:
             return int(scope.initializers[name].data_type)
-        declared = None if scope.is_function else _element_type_in(scope.proto, name)
+        if not scope.is_function and scope not in self._declared_types:
+            self._declared_types[scope] = _element_types_in(scope.proto)
+        declared = self._declared_types.get(scope, {}).get(name)
         if declared is not None or not self.may_infer:
             return declared
-        return _element_type_in(self._inferred_graph(scope), name)
+        if scope.is_in_function and not has_one_type(scope.root):
+            return None  # inference was told float, to get at the shapes
+        if scope not in self._inferred_types:
+            self._inferred_types[scope] = _element_types_in(self._inferred_graph(scope))
+        return self._inferred_types[scope].get(name)
 
     def _inferred_in(self, scope: Scope) -> dict[str, Shape]:
         if scope not in self._inferred:
@@ -82,6 +91,7 @@ class Shapes:
         if any(any(_sizes_for_any(_declared_values(scope))) for scope in root.family()):
             _forget_sizes_for_any(copy.graph)
         _forget_weights(copy.graph)
+        reconcile(copy)
         return copy
 
 
@@ -108,6 +118,8 @@ def _inferred(model: ModelProto) -> ModelProto:
     """The model after shape inference; the model itself when inference gives up on it."""
     from onnx import ModelProto, checker, shape_inference
 
+    from ..modelfile.protobuf import DecodeError
+
     given = model.SerializeToString()
     del model  # inference takes the memory of several models
 
@@ -120,6 +132,7 @@ def _inferred(model: ModelProto) -> ModelProto:
         MemoryError,
         RuntimeError,
         ValueError,
+        DecodeError,  # a shape in the innermost body that protobuf reads would nest too deep
     ):
         # Unknown operator versions, contradictory types, limits of onnx: what is declared still
         # counts, and what is not is reported as unknown by the rule that needs it.
@@ -175,8 +188,10 @@ def _dim(dim: Any) -> Dim:
     return dim.dim_param or None
 
 
-def _element_type_in(graph: Any, name: str) -> int | None:
+def _element_types_in(graph: Any) -> dict[str, int]:
+    """What is stated first counts."""
+    types: dict[str, int] = {}
     for value in chain(graph.input, graph.output, graph.value_info):
-        if value.name == name and value.type.tensor_type.elem_type:
-            return int(value.type.tensor_type.elem_type)
-    return None
+        if value.type.tensor_type.elem_type:
+            types.setdefault(value.name, int(value.type.tensor_type.elem_type))
+    return types

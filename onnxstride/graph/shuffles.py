@@ -141,7 +141,8 @@ class _Sizes:
     def __init__(self, first: Node, perm: Sequence[int], last: Node, constants: Constants) -> None:
         self._before = sizes_of(first.scope, first.input(0))
         self._split = _reshaped(first, self._before, constants)
-        self._moved = self._split and [self._split[i] for i in perm]
+        has_rank = self._split is not None and len(self._split) == len(perm)
+        self._moved = [self._split[i] for i in perm] if self._split and has_rank else None
         self._after = _reshaped(last, self._moved, constants)
 
     def blocks(self, op: str, layout: _Layout) -> tuple[int, ...] | None:

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelError
+from ..geometry.doubles import doubles
 from ..geometry.ripple import Ripple
 from ..geometry.subpixel import (
     Offset,
@@ -242,7 +243,7 @@ class _Fold:
         if value is None or value.dtype == object:
             raise _Unfoldable(f"{node.op_type} {node.name!r} joins it with another map")
         if value.size == 1:
-            return value.astype(np.float64).reshape(1)
+            return doubles(value).reshape(1)
         shape = (1,) * (rank - value.ndim) + value.shape
         channel = 0 if rank == 1 else 1
         if len(shape) != rank or shape[channel] != value.size or value.size != self._channels:
@@ -250,4 +251,4 @@ class _Fold:
                 f"{node.op_type} {node.name!r} has a constant of shape {list(value.shape)}, not "
                 f"one number per channel"
             )
-        return value.astype(np.float64).reshape(-1)
+        return doubles(value).reshape(-1)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..geometry.doubles import doubles
 from .layers import Conv, ConvTranspose
 from .scope import Node
 from .spellings import SPELLINGS
@@ -49,7 +50,9 @@ def weights(
     whole = graph.constant(layer.node, layer.weight)
     if whole is None:
         return "the weights are not fixed in the file"
-    if whole.dtype == object or whole.shape[2:] != layer.kernel or not whole.size:
+    if whole.dtype.kind in "Oc":
+        return f"the weights are no real numbers but {_words(whole)}"
+    if whole.shape[2:] != layer.kernel or not whole.size:
         return f"weights of shape {list(whole.shape)} do not fit the layer"
     inputs = 0 if isinstance(layer, ConvTranspose) else 1
     cut = 0 if of_first == "rows" and not _is_quantised(layer.node) else inputs
@@ -58,6 +61,10 @@ def weights(
     if values is None:
         return "the scale or zero point of the weights is not fixed in the file"
     return Weights(values, whole.size)
+
+
+def _words(array: NDArray[Any]) -> str:
+    return "complex" if array.dtype.kind == "c" else "strings"
 
 
 def _first(whole: NDArray[Any], dim: int, at_most: int) -> NDArray[Any]:
@@ -71,15 +78,16 @@ def bias(graph: Graph, layer: Conv) -> NDArray[np.float64] | None:
     if not layer.bias:
         return np.zeros(1)
     value = graph.constant(layer.node, layer.bias)
-    if value is None or value.dtype == object or value.ndim != 1:
+    if value is None or value.dtype.kind in "Oc" or value.ndim != 1:
         return None
     if not _is_quantised(layer.node):
-        return value.astype(np.float64)
+        return doubles(value)
     scales = [graph.constant(layer.node, layer.node.input(i)) for i in (1, 4)]
-    known = [scale.astype(np.float64).reshape(-1) for scale in scales if scale is not None]
+    known = [doubles(scale).reshape(-1) for scale in scales if scale is not None]
     if len(known) < 2 or any(scale.size not in (1, value.size) for scale in known):
         return None
-    return np.asarray(value * known[0] * known[1])
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(value * known[0] * known[1])
 
 
 def _real(graph: Graph, node: Node, values: NDArray[Any], outputs: int) -> NDArray[Any] | None:
@@ -101,9 +109,10 @@ def _dequantised(
         if value is None or value.size not in (1, values.shape[outputs]):
             return None
         along = [-1 if i == outputs else 1 for i in range(values.ndim)]
-        parameters.append(value.astype(np.float64).reshape(along))
+        parameters.append(doubles(value).reshape(along))
     scale, zero_point = parameters
-    return np.asarray((values - zero_point) * scale)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray((values - zero_point) * scale)
 
 
 def _is_quantised(node: Node) -> bool:

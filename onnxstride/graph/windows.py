@@ -108,6 +108,10 @@ def _pool_window(node: Node, spelling: Spelling) -> tuple[_Read, tuple[Axis, ...
     return window, _same_resolved(window) if window.auto_pad.is_same else window.axes
 
 
+_MOST_AXES = 8
+"""What is asked of every combination of axes is asked 2^8 times; a nonsensical rank has no end."""
+
+
 class _Read(NamedTuple):
     """A window as the attributes state it, before auto_pad is resolved."""
 
@@ -117,6 +121,8 @@ class _Read(NamedTuple):
 
 
 def _read_window(node: Node, spelling: Spelling, kernel: tuple[int, ...]) -> _Read:
+    if len(kernel) > _MOST_AXES:
+        raise Unknown(f"a window of {len(kernel):,} axes; at most {_MOST_AXES} are looked at")
     axes, auto_pad = _stated(node, kernel)
     return _Read(axes, auto_pad, spatial_dims(node, channels_last(node, spelling), len(kernel)))
 

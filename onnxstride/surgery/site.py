@@ -78,7 +78,10 @@ class Site:
         element_type = self.scope.element_type(name)
         if element_type is None:
             return None
-        return np.dtype(helper.tensor_dtype_to_np_dtype(element_type))
+        try:
+            return np.dtype(helper.tensor_dtype_to_np_dtype(element_type))
+        except (KeyError, TypeError):
+            return None  # a number that stands for no type, or for none of numpy's
 
     @property
     def channels(self) -> int | None:

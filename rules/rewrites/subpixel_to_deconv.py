@@ -167,6 +167,9 @@ def _refused(layer: Shuffle, conv: Conv, weights: Weights) -> Refusal | None:
         return Refusal("its convolution is dilated")
     if any(max(axis.begin, axis.end) >= axis.kernel for axis in dense_axes(conv)):
         return Refusal("its convolution pads by more than its kernel reaches")
+    channels = weights.weight.shape[0]
+    if channels % prod(layer.blocks) or channels % conv.group:
+        return Refusal("its channels do not divide into phases and groups")
     order = _order(layer, weights)
     groups = order // (order.size // conv.group)
     own = np.arange(len(order)) // max(1, len(order) // conv.group)

@@ -32,7 +32,7 @@ from onnxstride.geometry.size_sets import (
     tabulated,
 )
 from onnxstride.geometry.term_values import evaluate
-from onnxstride.geometry.terms import Floor, Free, Term, Terms, monomial
+from onnxstride.geometry.terms import Floor, Free, Size, Term, Terms, monomial
 
 from .comparing import disagreements
 from .strategies import HUGE, axes, law, sizes
@@ -193,6 +193,25 @@ class TestTerms:
             assert _broken(size, fault, x)
 
     @law
+    @given(st.lists(maps(), min_size=1, max_size=4), st.integers(1, 30))
+    def test_without_joints_a_size_is_as_short_as_at_the_start(
+        self, chain: list[SizeMap], rounds: int
+    ) -> None:
+        """However often maps met on the way at the size they had, values are what they were."""
+        terms = Terms()
+        x = terms.free("x")
+        size: Term = x
+        for _ in range(rounds):
+            after = _applied(terms, chain, size)
+            size = terms.joined((size, after) if isinstance(after, Term) else (size,))
+        after = _applied(terms, chain, size)
+        assert terms.unjoined(size) is x
+        assert terms.unjoined(after) == _applied(terms, chain, x)
+        at = {x: np.arange(1, 100)}
+        found, expected = evaluate([terms.unjoined(after), after], at)
+        assert found.tolist() == expected.tolist()
+
+    @law
     @given(st.integers(1, HUGE), st.integers(1, HUGE), st.integers(1, HUGE))
     def test_values_are_exact_at_any_magnitude(self, a: int, b: int, at: int) -> None:
         """Values beyond 64 bits do not wrap."""
@@ -201,6 +220,12 @@ class TestTerms:
         size = terms.product([terms.linear([(x, a)], b, 3), terms.linear([(x, b)], a)])
         (found,) = evaluate([size], {x: np.array([at])})
         assert int(found[0]) == ((a * at + b) // 3) * (b * at + a)
+
+
+def _applied(terms: Terms, chain: list[SizeMap], size: Size) -> Size:
+    for phi in chain:
+        size = terms.apply(phi, size)
+    return size
 
 
 def _through(chain: list[SizeMap], size: int) -> int:

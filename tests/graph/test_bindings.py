@@ -5,6 +5,8 @@ import pytest
 from onnx import helper
 
 from onnxstride.errors import UsageError
+from onnxstride.graph import Bindings, read_graph
+from onnxstride.modelfile import ModelFile
 
 from .building import body, graph_of, model, node, value
 
@@ -90,3 +92,43 @@ class TestRefusing:
         proto.graph.input.append(helper.make_tensor_sequence_value_info("s", 1, None))
         with pytest.raises(UsageError, match="s: the input is no tensor but a sequence_type"):
             graph_of(proto, {"s": (1, 2)})
+
+
+class TestOrigins:
+    """Sizes of a configuration give way to those that are asked for, and to no others."""
+
+    @staticmethod
+    def bound(bindings: Bindings) -> tuple[int | str | None, ...] | None:
+        with ModelFile.from_proto(_pool("N", 3, "H", "W")) as opened:
+            return read_graph(opened, bindings).main.shape("x")
+
+    @pytest.mark.parametrize(
+        ("shapes", "dims", "configured", "expected"),
+        [
+            pytest.param({"x": (1, 3, 8, 9)}, {"H": 5}, {"x"}, (1, 3, 5, 9), id="shape for a size"),
+            pytest.param({"x": (1, 3, 8, 9)}, {"H": 5}, {"H"}, (1, 3, 8, 9), id="size for a shape"),
+            pytest.param({"x": (1, 3, 8, 9)}, {"H": 8}, {"x", "H"}, (1, 3, 8, 9), id="they agree"),
+            pytest.param({}, {"H": 5, "W": 6}, {"H"}, ("N", 3, 5, 6), id="nothing in the way"),
+        ],
+    )
+    def test_what_is_asked_for_holds(
+        self,
+        shapes: dict[str, tuple[int, ...]],
+        dims: dict[str, int],
+        configured: set[str],
+        expected: tuple[int | str, ...],
+    ) -> None:
+        """A symbol that both give a size has that of the option, wherever it stands."""
+        origins = dict.fromkeys(configured, "some.toml:3")
+        assert self.bound(Bindings(shapes, dims, origins)) == expected
+
+    def test_two_of_one_configuration_contradict_each_other(self) -> None:
+        """As two options do; the line is told."""
+        origins = {"x": "some.toml:3", "H": "some.toml:4"}
+        with pytest.raises(UsageError, match=r"5 and 8 \(by some.toml:3\)"):
+            self.bound(Bindings({"x": (1, 3, 8, 9)}, {"H": 5}, origins))
+
+    def test_what_does_not_fit_is_told_with_its_line(self) -> None:
+        """Not as an option that nobody gave."""
+        with pytest.raises(UsageError, match=r"some.toml:3: the shape \[1, 3\] of 'x' does not"):
+            self.bound(Bindings({"x": (1, 3)}, {}, {"x": "some.toml:3"}))
