@@ -19,13 +19,16 @@
         |-- InvalidNode      E004      an operator whose attributes no runtime can accept
         |-- InvalidTensor    E005      a tensor whose bytes do not match its type and shape
         |-- ExternalData     E006      external data that is missing, too short or out of bounds
-        `-- NotProbed        E007      a model whose outputs could not be measured, as was asked for
+        |-- NotProbed        E007      a model whose outputs could not be measured, as was asked for
+        `-- InvalidIgnore    E008      a wish to ignore findings that cannot be read
 
 Exit codes: 0 clean, 1 findings, 2 the job could not be done. A message says what was expected,
 what was found and what to do next; the file is named by whoever reports the error.
 """
 
 from typing import ClassVar
+
+_LONGEST_MESSAGE = 1500  # a shape may have a million sizes
 
 
 class OnnxstrideError(Exception):
@@ -35,7 +38,12 @@ class OnnxstrideError(Exception):
 
     @property
     def message(self) -> str:
-        return str(self)
+        """What happened and what to do; of one that quotes a lot, the beginning and the end."""
+        said = str(self)
+        if len(said) <= _LONGEST_MESSAGE:
+            return said
+        half = _LONGEST_MESSAGE // 2
+        return f"{said[:half]} ... {said[-half:]}"
 
 
 class UsageError(OnnxstrideError):
@@ -116,3 +124,9 @@ class NotProbed(ModelError):
     """None of the outputs that were to be measured could be."""
 
     code = "E007"
+
+
+class InvalidIgnore(ModelError):
+    """What the model says of findings to ignore cannot be read."""
+
+    code = "E008"

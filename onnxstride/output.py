@@ -1,11 +1,14 @@
 """Hands a finished report to standard output or to a file, whole or not at all."""
 
 import os
+import stat
 import sys
 from io import TextIOWrapper
 from pathlib import Path
 
 from .errors import UsageError
+
+_OF_THE_SYSTEM = ("/dev/", "/proc/")
 
 
 def write_stdout(text: str) -> None:
@@ -31,31 +34,38 @@ def write_stdout(text: str) -> None:
 def write_file(text: str, path: str) -> None:
     """Write the text to a file in one step: readers see the old content or all of the new.
 
+    A device or a pipe, by whatever name, is written into. Any other symbolic link is refused.
+
     Raises:
         UsageError: the file cannot be written.
+        WriteError: it is a link, or its folder is missing.
     """
-    target = Path(os.path.realpath(path))
+    from .modelfile.staging import Staging, final_place
+
     content = text.encode("utf-8", "backslashreplace")
     try:
-        if target.exists() and not target.is_file():  # a device or a pipe cannot be replaced
-            target.write_bytes(content)
-        else:
-            _replace(target, content)
-    except OSError as error:
-        raise UsageError(f"cannot write {path!r}: {error.strerror or error}") from error
+        if _is_written_into(path):
+            with open(path, "ab") as file:
+                file.write(content)
+            return
+        final, permissions = final_place(Path(path))
+        with Staging() as staging:
+            with staging.file(final, permissions) as sink:
+                sink.put(content)
+            staging.publish()
+    except (OSError, ValueError) as error:
+        said = error.strerror if isinstance(error, OSError) else None
+        raise UsageError(f"cannot write {path!r}: {said or error}") from error
 
 
-def _replace(target: Path, content: bytes) -> None:
-    draft = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+def _is_written_into(path: str) -> bool:
+    """True for what is there and cannot be replaced, such as /dev/stdout, whatever it leads to."""
     try:
-        with draft.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(target)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
+        kind = os.stat(path).st_mode
+    except OSError:
+        return False
+    is_the_systems = os.path.islink(path) and os.path.abspath(path).startswith(_OF_THE_SYSTEM)
+    return is_the_systems or not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
 
 
 def write(text: str, path: str | None) -> None:

@@ -12,11 +12,11 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from ..errors import ExternalData
-from .source import Source, close, mapped, reason
+from .source import Source, close, has_changed, mapped, reason
 
 _LONGEST_NUMBER = 19  # digits of 2^63 - 1
 _POINTER_SIZE = 1024  # a git-lfs pointer is shorter than this
@@ -97,6 +97,11 @@ class ExternalFiles:
         except OSError as error:
             raise ExternalData(f"external data {_shown(location)}: {reason(error)}") from error
 
+    def changed(self) -> str | None:
+        """The location of a file that was written to since it was mapped; None without one."""
+        changed = (place for place, source in self._maps.items() if has_changed(source))
+        return next(changed, None)
+
     def close(self) -> None:
         """Unmaps what no array looks into."""
         for source in self._maps.values():
@@ -125,7 +130,7 @@ class ExternalFiles:
         folder = os.path.realpath(self._folder)
         try:
             path = os.path.realpath(os.path.join(folder, location))
-            if os.path.commonpath([folder, path]) != folder:
+            if not is_within(path, folder):
                 raise _refused(location, "a symbolic link leads out of the model's folder")
             status = os.lstat(path)
         except FileNotFoundError as error:
@@ -137,6 +142,14 @@ class ExternalFiles:
             raise ExternalData(f"external data {_shown(location)}: {reason(error)}") from error
         _refuse_kind(location, status)
         return _Found(path, status)
+
+
+def is_within(path: str, folder: str) -> bool:
+    """True where a path is the folder's own or below it, both of them free of links.
+
+    Not by ``os.path.commonpath``, which raises for two drives of Windows.
+    """
+    return PurePath(path).is_relative_to(folder)
 
 
 def _refuse_spelling(location: str) -> None:

@@ -14,10 +14,10 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from ..errors import ModelError, NotAModel
+from ..errors import ExternalData, ModelError, NotAModel, UnreadableFile
 from .external import ExternalFiles
 from .protobuf import DecodeError, explained
-from .source import Source, close, path_source, stream_source
+from .source import Source, close, has_changed, path_source, stream_source
 from .tensors import Tensors
 from .wire import MARKER, SKELETON_LIMIT, Cut, skeleton
 
@@ -130,6 +130,24 @@ class ModelFile:
         """
         return self._tensors.files.open(location)
 
+    def refuse_changed(self) -> None:
+        """Raises where a file was written to while this model was read from it.
+
+        Raises:
+            UnreadableFile: the model's own.
+            ExternalData: one of its external data.
+        """
+        if not self._is_owner:
+            return
+        if has_changed(self.source):
+            raise _changed()
+        location = self._tensors.files.changed()
+        if location is not None:
+            raise ExternalData(
+                f"external data {location!r} has changed while it was read; read the model again "
+                "once nothing writes to it"
+            )
+
     def release(self) -> None:
         """Gives back the memory that tensors were looked into with; arrays stay good."""
         self._tensors.release()
@@ -148,7 +166,16 @@ class ModelFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        """Closes the model; what was read of a file that has changed meanwhile is worth nothing.
+
+        Raises:
+            ModelError: see ``refuse_changed``.
+        """
+        try:
+            if error is None or isinstance(error, ModelError):
+                self.refuse_changed()
+        finally:
+            self.close()
 
     def __repr__(self) -> str:
         return f"ModelFile({self.name!r})"
@@ -193,6 +220,9 @@ def _opened(data: Source, name: str, path: Path | None, *, is_text: bool | None)
     try:
         return _from_text(data, name, path) if is_text else _from_binary(data, name, path)
     except (DecodeError, NotAModel) as error:
+        if has_changed(data):
+            close(data)
+            raise _changed() from error
         said = str(error) if isinstance(error, NotAModel) else explained(error)
         better = _diagnosis(data, is_text=is_text) or said
         close(data)
@@ -217,10 +247,20 @@ def _from_text(data: Source, name: str, path: Path | None) -> ModelFile:
 
     if len(data) > SKELETON_LIMIT:
         raise NotAModel(f"more than {SKELETON_LIMIT >> 20} MiB of text; save it as .onnx")
-    model = ModelFile.from_proto(read_text(data[:]), path, name)
+    text = data[:]
+    if has_changed(data):
+        close(data)
+        raise _changed()
+    model = ModelFile.from_proto(read_text(text), path, name)
     model.name = name
     close(data)
     return model
+
+
+def _changed() -> UnreadableFile:
+    return UnreadableFile(
+        "the file has changed while it was read; read it again once nothing writes to it"
+    )
 
 
 def _is_text(data: Source) -> bool:

@@ -12,7 +12,10 @@ import stat
 from collections import OrderedDict
 from typing import BinaryIO, Protocol, cast, overload
 
+import numpy as np
+
 from ..errors import UnreadableFile
+from . import guard
 
 _PAGE = 1 << 16
 _PAGES_HELD = 64
@@ -104,21 +107,39 @@ class PagedStream:
 
 
 class FileMap(mmap.mmap):
-    """A map that keeps its file open, and knows it as it was when mapped."""
+    """A map that keeps its file open, and knows it as it was when mapped.
+
+    It outlives the end of its file: see ``guard``.
+    """
 
     descriptor: int
     status: os.stat_result
+    _address: int
+
+    def keep(self, descriptor: int, status: os.stat_result) -> None:
+        """Takes over a descriptor of the file, which was found in this state."""
+        self.descriptor = descriptor
+        self.status = status
+        self._address = np.frombuffer(self, np.uint8).__array_interface__["data"][0]
+        guard.watch(self._address, len(self), descriptor)
 
     def has_changed(self) -> bool:
         """True once other bytes were written into the file, as far as size and time tell.
 
         Another file under the same name is no change: this is a map of the old one.
         """
+        if self.descriptor < 0:
+            return False
         now = os.fstat(self.descriptor)
         return (now.st_size, now.st_mtime_ns) != (self.status.st_size, self.status.st_mtime_ns)
 
     def close(self) -> None:
-        super().close()
+        guard.forget(self._address)  # first: what is unmapped may be somebody else's place at once
+        try:
+            super().close()
+        except BufferError:
+            guard.watch(self._address, len(self), self.descriptor)
+            raise
         self._let_go()
 
     def __del__(self) -> None:
@@ -127,6 +148,7 @@ class FileMap(mmap.mmap):
     def _let_go(self) -> None:
         descriptor, self.descriptor = getattr(self, "descriptor", -1), -1
         if descriptor >= 0:
+            guard.forget(self._address)
             os.close(descriptor)
 
 
@@ -176,9 +198,13 @@ def mapped(file: BinaryIO | io.FileIO) -> Source:
     if status.st_size == 0:
         return b""
     found = FileMap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    found.descriptor = os.dup(file.fileno())
-    found.status = status
+    found.keep(os.dup(file.fileno()), status)
     return found
+
+
+def has_changed(source: Source) -> bool:
+    """True for a map of a file that was written to since, as far as size and time tell."""
+    return isinstance(source, FileMap) and source.has_changed()
 
 
 def expect_headers(source: Source) -> None:

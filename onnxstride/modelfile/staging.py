@@ -36,12 +36,23 @@ _PLAIN = 0o666
 Check = Callable[[str], None]
 """Looks at a written file, and raises where it must not take its place."""
 
+Serves = Callable[[str, str], bool]
+"""True where what is in a file's place by now serves as well; raises where it is in the way."""
+
 
 class Permissions(NamedTuple):
     """What a new file may be opened with, less the umask, and what it gets in the end if that."""
 
     created: int = _PLAIN
     final: int | None = None
+
+
+class _Rename(NamedTuple):
+    """A file under its temporary name and its final one."""
+
+    temporary: str
+    final: str
+    serves: Serves | None
 
 
 class Sink:
@@ -79,7 +90,7 @@ class Staging:
     """The files of one writing, as a context; without ``publish`` none of them appears."""
 
     def __init__(self) -> None:
-        self._renames: list[tuple[str, str]] = []
+        self._renames: list[_Rename] = []
         self._folders: list[str] = []
         self._lasting: set[str] = set()  # the folders of files that the disk is to have
         self._is_renaming = False
@@ -94,19 +105,24 @@ class Staging:
         trace: TracebackType | None,
     ) -> None:
         if not self._is_renaming:
-            self._remove([temporary for temporary, _ in self._renames])
-        elif os.path.lexists(self._renames[-1][0]):
+            self._remove([each.temporary for each in self._renames])
+        elif os.path.lexists(self._renames[-1].temporary):
             here = os.path.lexists
-            self._remove([part if here(part) else final for part, final in self._renames])
+            self._remove([x.temporary if here(x.temporary) else x.final for x in self._renames])
         # Otherwise the last file is in place, and so all are: even if an interrupt came since.
 
     @contextlib.contextmanager
-    def file(self, final: str, permissions: Permissions) -> Generator[Sink]:
-        """A new file that ``publish`` gives its ``final`` name. Complete when the context ends."""
+    def file(
+        self, final: str, permissions: Permissions, *, serves: Serves | None = None
+    ) -> Generator[Sink]:
+        """A new file that ``publish`` gives its ``final`` name. Complete when the context ends.
+
+        With ``serves`` it replaces nothing: see there.
+        """
         folder = os.path.dirname(final)
         temporary = os.path.join(folder, f".onnxstride-{secrets.token_hex(8)}.tmp")
         self._make_folder(folder)
-        self._renames.append((temporary, final))
+        self._renames.append(_Rename(temporary, final, serves))
         is_lasting = os.path.lexists(final)
         if is_lasting:
             self._lasting.add(folder)
@@ -129,10 +145,14 @@ class Staging:
         it raises, they are taken back.
         """
         self._is_renaming = bool(self._renames)
-        for temporary, final in self._renames:
-            if check is not None and temporary == self._renames[-1][0]:
-                check(temporary)
-            os.replace(temporary, final)
+        for each in list(self._renames):
+            if check is not None and each is self._renames[-1]:
+                check(each.temporary)
+            if each.serves is not None and each.serves(each.temporary, each.final):
+                os.unlink(each.temporary)
+                self._renames.remove(each)
+            else:
+                os.replace(each.temporary, each.final)
         for folder in self._lasting:
             _flush_folder(folder)
 

@@ -21,9 +21,10 @@ from typing import Literal
 from onnx import numpy_helper
 
 from ..errors import WriteError
+from .external import is_within
 from .pieces import Noise, Plan, Span, plan_of
 from .reader import ModelFile
-from .source import FileMap, Source, view
+from .source import FileMap, Source, has_changed, view
 from .staging import Check, Permissions, Sink, Staging, final_place
 
 CHUNK = 1 << 18
@@ -32,12 +33,15 @@ CHUNK = 1 << 18
 LONGEST_MODEL = (1 << 31) - 1
 """Bytes of the longest file that protobuf, and with it every runtime, reads."""
 
+_WRITABLE = "the folder has to be writable, as files are written there and then renamed"
+if os.name == "nt":  # where a file that is open cannot be replaced, and so no model by itself
+    _WRITABLE += ", and the file that is replaced must not be open; name another"
 _ADVICE = {
     errno.ENOSPC: "make room, or choose another disk",
     errno.EDQUOT: "make room, or choose another disk",
     errno.EFBIG: "the file system or a limit of this process keeps files smaller",
-    errno.EACCES: "the folder has to be writable, as files are written there and then renamed",
-    errno.EPERM: "the folder has to be writable, as files are written there and then renamed",
+    errno.EACCES: _WRITABLE,
+    errno.EPERM: _WRITABLE,
     errno.EROFS: "choose another disk",
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.ENOTDIR: "part of the path is a file; name a folder",
@@ -91,7 +95,7 @@ def _write(
 
 
 def _refuse_changed(model: ModelFile) -> None:
-    if isinstance(model.source, FileMap) and model.source.has_changed():
+    if has_changed(model.source):
         raise WriteError(f"{model.name} has changed since it was opened; open it again")
 
 
@@ -176,7 +180,7 @@ def _destination(location: str, folder: str) -> str:
     """
     destination = os.path.normpath(os.path.join(folder, location))
     within = os.path.realpath(os.path.dirname(destination))
-    if os.path.commonpath([folder, within]) != folder:
+    if not is_within(within, folder):
         raise WriteError(
             f"external data {location!r} would be written to {within}, outside of {folder}; "
             "choose another folder"
@@ -186,7 +190,8 @@ def _destination(location: str, folder: str) -> str:
 
 def _copy_file(file: FileIO, location: str, destination: str, staging: Staging) -> None:
     source, before = file.fileno(), os.fstat(file.fileno())
-    with staging.file(destination, Permissions(before.st_mode & 0o666)) as sink:
+    permissions = Permissions(before.st_mode & 0o666)
+    with staging.file(destination, permissions, serves=_serves) as sink:
         for start, stop in _extents(source, before.st_size):
             os.lseek(sink.descriptor, start, os.SEEK_SET)
             _copy_range(source, sink, start, stop)
@@ -194,6 +199,12 @@ def _copy_file(file: FileIO, location: str, destination: str, staging: Staging) 
     after = os.fstat(source)
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise WriteError(f"external data {location!r} changed while it was copied; try again")
+
+
+def _serves(copied: str, destination: str) -> bool:
+    """As ``_is_there``, of a complete copy: somebody else may have put a file there meanwhile."""
+    with open(copied, "rb", buffering=0) as file:
+        return _is_there(file, destination)
 
 
 def _is_there(file: FileIO, destination: str) -> bool:

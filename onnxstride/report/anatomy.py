@@ -218,8 +218,9 @@ def _csv_cell(value: Any) -> Any:
     """A list as its entries apart by spaces; text that a spreadsheet would run is quoted."""
     if isinstance(value, list):
         return " ".join(":".join(map(str, v)) if isinstance(v, list) else _plain(v) for v in value)
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return f"'{value}"
+    if isinstance(value, str):
+        shown = printable(value)
+        return f"'{shown}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else shown
     return "" if value is None else value
 
 

@@ -11,6 +11,7 @@ from ..engine.results import FileReport
 from ..rule import Severity
 from .entries import Entry, entries, flat
 from .paths import relative
+from .terminal import inert
 
 _SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "major", Severity.NOTE: "info"}
 _UNREADABLE = "blocker"
@@ -19,7 +20,7 @@ _UNREADABLE = "blocker"
 def render_gitlab(reports: Sequence[FileReport], *, root: str) -> str:
     """Findings, and files that could not be read as blockers; paths are those from ``root``."""
     issues = [_issue(entry, root) for entry in flat(entries(reports))]
-    return json.dumps(issues, indent=2) + "\n"
+    return inert(json.dumps(issues, indent=2)) + "\n"
 
 
 def _issue(entry: Entry, root: str) -> dict[str, Any]:

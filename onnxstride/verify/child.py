@@ -14,16 +14,22 @@ Requests are ``load``, ``run``, ``time`` and ``drop``; a reply has ``error`` whe
 A run may ask for the feeds of the run before it, which saves sending them again. To time one is to
 run it and to answer how long that took, without its results. Whatever libraries print goes to
 standard error, so that it cannot end up in a reply.
+
+When the parent goes, the child goes too, in the middle of a run if need be: nobody waits for the
+reply, and a model that never ends would run for ever.
 """
 
 import ctypes
 import json
+import math
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from importlib import import_module
+from threading import Thread
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -242,12 +248,20 @@ def _of_value(name: str, value: Any) -> Packed:
     kind = value.data_type().removeprefix(_TENSOR).removesuffix(")")
     if kind == STRING or value.device_name().lower() != "cpu":
         return next(iter(_of_any(name, value.numpy())))
-    size = value._ortvalue.tensor_size_in_bytes()
+    size = _size(kind, value)
     if size == 0:
         return Packed(name, kind, value.shape(), memoryview(b""))
     memory: Any = (ctypes.c_ubyte * size).from_address(value.data_ptr())
     memory._keeps_alive = value
     return Packed(name, kind, value.shape(), memoryview(memory).cast("B"))
+
+
+def _size(kind: str, value: Any) -> int:
+    """Bytes of a tensor's elements; of types in part of a byte, ONNX Runtime 1.22 tells none."""
+    stored = _BARE[kind][1] if kind in _BARE else _PLAIN.get(kind)
+    if stored is None:
+        return int(value._ortvalue.tensor_size_in_bytes())
+    return int(math.prod(value.shape())) * np.dtype(stored).itemsize
 
 
 def _of_any(name: str, result: Any) -> Iterable[Packed]:
@@ -309,6 +323,14 @@ def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if isinstance(error, MemoryError) else str(error)
 
 
+def _follow(requests: int) -> None:
+    """Ends the process when the other end of the pipe is closed. ONNX Runtime lets threads run."""
+    gone = select.poll()
+    gone.register(requests, 0)  # no data is waited for: a hang-up is told unasked
+    gone.poll()
+    os._exit(1)
+
+
 def main() -> None:
     """Serves on the pipes that are standard input and output, and keeps everybody else off them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
@@ -316,6 +338,8 @@ def main() -> None:
     replies = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
+    if hasattr(select, "poll"):
+        Thread(target=_follow, args=(requests.fileno(),), daemon=True).start()
     try:
         serve(requests, replies)
     except OSError:  # the parent has gone
