@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> None:
     text = file.read_text(encoding="utf-8")
     fresh = with_tables(text)
     if options != ["--check"]:
-        file.write_text(fresh, encoding="utf-8")
+        file.write_text(fresh, encoding="utf-8", newline="\n")
     elif fresh != text:
         sys.exit(f"{file}: a table is stale; run: make readme")
 

@@ -808,7 +808,7 @@ def lint_counts() -> dict[str, Counter[str]]:
     command = [sys.executable, "-m", "onnxstride", "lint", FOLDER.name]
     command += ["--exit-zero", "--output-format", "json"]
     run = subprocess.run(  # noqa: S603 - every word of the command is written here
-        command, cwd=FOLDER.parent, capture_output=True, text=True, check=False
+        command, cwd=FOLDER.parent, capture_output=True, encoding="utf-8", check=False
     )
     if run.returncode:
         raise SystemExit(f"lint of {FOLDER.name}/ failed: {run.stderr.strip()}")
@@ -862,11 +862,13 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="write the README's table instead")
     if parser.parse_args().table:
         old = README.read_text(encoding="utf-8")
-        README.write_text(with_table(old, table(lint_counts())), encoding="utf-8")
+        new = with_table(old, table(lint_counts()))
+        README.write_text(new, encoding="utf-8", newline="\n")
         return
     for build in ARCHITECTURES:
         net = build()
-        (FOLDER / f"{net.name}.onnxtxt").write_text(net.text, encoding="utf-8")
+        file = FOLDER / f"{net.name}.onnxtxt"
+        file.write_text(net.text, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

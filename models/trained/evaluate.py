@@ -72,7 +72,12 @@ class Rewrite:
         command = self.command(model, out)
         try:
             run = subprocess.run(  # noqa: S603 - every word of the command is written here
-                command, cwd=CHECKOUT, capture_output=True, text=True, timeout=PATIENCE, check=False
+                command,
+                cwd=CHECKOUT,
+                capture_output=True,
+                encoding="utf-8",
+                timeout=PATIENCE,
+                check=False,
             )
         except subprocess.TimeoutExpired as error:
             raise NotMeasured(f"not done after {PATIENCE} seconds") from error

@@ -51,6 +51,6 @@ def write_readme(script: str, fresh: Callable[[str], tuple[str, bool]]) -> None:
     if check and new != old:
         sys.exit(f"{README.name} is stale; run: python -m {script}")
     if not check:
-        README.write_text(new, encoding="utf-8")
+        README.write_text(new, encoding="utf-8", newline="\n")
     if not complete:
         sys.exit(f"{README.name}: some rows say 'not measured', and why")

@@ -2,8 +2,9 @@
 
 ========  ==================================================================================
 probe     a part of an output, its contrast stretched around its mean: black and white are as
-          far below and above as the caption says. At least 1/255 of the range: an output
-          without a pattern is plain grey, not a picture of its rounding errors
+          far below and above as the caption says. At least 1/255 of the range, or what else
+          counts as visible if that is less: an output without a pattern is plain grey, not a
+          picture of its rounding errors
 tile      the phase means of the same answer on the same scale, two periods along each axis
 taps      how many taps of a transposed convolution reach each output, three periods along
           each axis: black none, white the most
@@ -102,10 +103,17 @@ def _answers(probed: Probed) -> dict[Key, tuple[OutputProbe, Answer]]:
 
 
 def _scale(output: OutputProbe, answer: Answer) -> float:
-    """How far the part strays from its mean; one step of an 8-bit image at least."""
+    """How far the part strays from its mean; one step of an 8-bit image at least.
+
+    Where a pattern smaller than that counts as visible, it is drawn as large as any.
+    """
     part = answer.part.astype(np.float64)
     strays = np.abs(part - part.mean(axis=tuple(range(1, part.ndim)), keepdims=True)).max()
-    step = VISIBLE_SHARE * output.range.span if output.range is not None else 0.0
+    step = (
+        min(VISIBLE_SHARE, output.threshold) * output.range.span
+        if output.range is not None
+        else 0.0
+    )
     return max(float(strays), step, float(np.finfo(np.float32).tiny))
 
 

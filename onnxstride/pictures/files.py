@@ -44,6 +44,8 @@ def safe(name: str) -> str:
     if kept and kept == name == name.lower() and not _DEVICES.fullmatch(kept):
         return kept
     digest = sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    if _DEVICES.fullmatch(kept):  # Windows looks no further than the first dot
+        return f"{digest}-{kept}"
     return f"{kept}-{digest}" if kept else digest
 
 
