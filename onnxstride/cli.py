@@ -10,13 +10,24 @@ from importlib import import_module
 import click
 
 from . import __version__
+from .commands.completing import explained as explainable
 from .commands.options import rules_option
 from .debug import is_debugging, unexpected
 from .errors import OnnxstrideError
 from .output import write_stdout
 from .screen import width
 
-_ELSEWHERE = ("annotate", "lint", "new-rule", "report", "rewrite", "verify")
+_ELSEWHERE = (
+    "annotate",
+    "completion",
+    "config",
+    "ignore",
+    "lint",
+    "new-rule",
+    "report",
+    "rewrite",
+    "verify",
+)
 _FAILED, _INTERRUPTED = 2, 130
 
 
@@ -30,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return _INTERRUPTED
+    except SystemExit as end:  # a shell has been told how to complete a line
+        return end.code if isinstance(end.code, int) else _FAILED
     except OnnxstrideError as error:
         _complain(error.message)
         return error.exit_code
@@ -100,7 +113,7 @@ def rewrites(output_format: str) -> None:
 
 
 @cli.command()
-@click.argument("name", metavar="CODE|NAME")
+@click.argument("name", metavar="CODE|NAME", shell_complete=explainable)
 @click.option(
     "--output-format",
     type=click.Choice(["text", "json", "markdown"]),
@@ -110,8 +123,10 @@ def rewrites(output_format: str) -> None:
 @rules_option
 def explain(name: str, output_format: str, folders: tuple[str, ...]) -> None:
     """Explain a rule or a rewrite, with examples."""
+    from .engine.examples import messages_of
     from .explain import explain as explained
-    from .registry import find_either, load_rewrites, load_rules
+    from .registry import LoadedRule, find_either, load_rewrites, load_rules
 
     loaded = find_either(load_rules(folders), load_rewrites(), name)
-    write_stdout(explained(loaded, output_format, width=width()))
+    messages = messages_of(loaded) if isinstance(loaded, LoadedRule) else {}
+    write_stdout(explained(loaded, output_format, width=width(), messages=messages))

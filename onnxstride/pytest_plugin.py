@@ -37,7 +37,7 @@ class Lint(Protocol):
         fail_on: str | None = None,
         **options: Any,
     ) -> Report:
-        """The report; ``fail_on`` and ``select`` are those of the command line by default."""
+        """The report; what is not given is as the command line or the configuration says."""
         ...
 
 
@@ -82,9 +82,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--onnxstride-fail-on",
         choices=["error", "warning", "note", "never"],
-        default="warning",
-        help="Least severity of a finding that fails a test.  [default: warning]",
+        help="Least severity of a finding that fails a test.  [default: by the configuration, else "
+        "warning]",
     )
+    group.addoption(
+        "--onnxstride-config",
+        metavar="FILE",
+        help="Use this configuration for every model, in place of the closest one.",
+    )
+    group.addoption("--onnxstride-isolated", action="store_true", help="Use no configuration.")
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -119,11 +125,15 @@ def _lint(
     from .library import lint
 
     chosen: dict[str, Any] = {"select": config.getoption("onnxstride_select"), **options}
+    if not {"config", "isolated"} & options.keys():
+        chosen["config"] = config.getoption("onnxstride_config")
+        chosen["isolated"] = config.getoption("onnxstride_isolated")
     return lint(models, **chosen)
 
 
-def _fail_on(config: pytest.Config) -> str:
-    return str(config.getoption("onnxstride_fail_on"))
+def _fail_on(config: pytest.Config) -> str | None:
+    level: str | None = config.getoption("onnxstride_fail_on")
+    return level
 
 
 def _shown(path: Path) -> str:

@@ -172,7 +172,9 @@ def _as_rule(found: Found) -> LoadedRule:
     module, where = found.module, f"rule {found.where}"
     rule, check = getattr(module, "RULE", None), getattr(module, "check", None)
     if not isinstance(rule, Rule):
-        raise RuleError(f"{where} has no RULE: expected RULE = Rule(code, name, severity, on)")
+        raise RuleError(
+            f"{where} has {_instead(rule)} RULE: expected RULE = Rule(code, name, severity, on)"
+        )
     if not callable(check):
         raise RuleError(f"{where} has no check: expected a function check(layer, graph)")
     documentation = _documentation(found, where)
@@ -194,7 +196,9 @@ def _as_rewrite(found: Found) -> LoadedRewrite:
     module, where = found.module, f"rewrite {found.where}"
     rewrite, fix = getattr(module, "REWRITE", None), getattr(module, "fix", None)
     if not isinstance(rewrite, Rewrite):
-        raise RuleError(f"{where} has no REWRITE: expected REWRITE = Rewrite(name, safety, on)")
+        raise RuleError(
+            f"{where} has {_instead(rewrite)} REWRITE: expected REWRITE = Rewrite(name, safety, on)"
+        )
     if not callable(fix):
         raise RuleError(f"{where} has no fix: expected a function fix(site)")
     documentation = _documentation(found, where)
@@ -203,6 +207,11 @@ def _as_rewrite(found: Found) -> LoadedRewrite:
     return LoadedRewrite(
         rewrite, cast(Any, fix), documentation, examples, refused, module.__name__, found.origin
     )
+
+
+def _instead(declared: object) -> str:
+    """What is there in place of a declaration, with the words that lead to its name."""
+    return "no" if declared is None else f"a {type(declared).__name__} for its"
 
 
 def _documentation(found: Found, where: str) -> str:

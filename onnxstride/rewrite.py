@@ -61,3 +61,16 @@ class Options:
     mode: str = "nearest"
     smooth: str = "binomial"
     opset: int | None = None
+
+
+CHOICES: dict[str, tuple[str | None, ...]] = {
+    "form": ("additive", "slice-max"),
+    "conv": (None, "full", "depthwise"),
+    "init": (None, "exact", "mean", "fit"),
+    "mode": ("nearest", "linear"),
+    "smooth": ("binomial", "box"),
+}
+"""What fields of ``Options`` that hold a word may be."""
+
+RANGES: dict[str, tuple[int, int | None]] = {"blur": (2, 9), "kernel": (1, 15), "opset": (1, None)}
+"""The least and the greatest value of those that hold a number; None for no end."""

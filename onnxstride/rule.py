@@ -57,6 +57,11 @@ class NodeRef:
     scope: tuple[str, ...]
     outputs: tuple[str, ...]
 
+    @property
+    def path(self) -> str:
+        """The node with the scopes around it, as its model spells them: not safe to print."""
+        return " > ".join([*self.scope, self.name])
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

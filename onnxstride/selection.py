@@ -7,12 +7,24 @@ most, and in between the longer beginning wins.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from .errors import UsageError
 from .nearest import did_you_mean
 from .registry import LoadedRule
 
 ALL = "ALL"
+
+
+class Coded(Protocol):
+    """What has a rule's code and name: a rule, or a finding of it."""
+
+    @property
+    def code(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
 
 _NO_MATCH = -1
 _FULL = 1_000  # longer than any code
@@ -46,15 +58,26 @@ def select_rules(
     return kept
 
 
+def selects(selector: str, rule: Coded) -> bool:
+    """True where the selector fits the rule, or the rule of the finding."""
+    return _match(selector, rule) != _NO_MATCH
+
+
+def refuse_unknown_selector(selector: str, rules: Sequence[LoadedRule]) -> None:
+    """Raise UsageError for a selector that fits no rule; the message suggests the nearest."""
+    if any(selects(selector, loaded) for loaded in rules):
+        return
+    known = [word for loaded in rules for word in (loaded.code, loaded.name)]
+    raise UsageError(
+        f"selector {selector!r} fits no rule: expected a code, a name, the beginning of "
+        f"a code, or {ALL}{did_you_mean(selector, known)}"
+    )
+
+
 def _split(given: Iterable[str], rules: Sequence[LoadedRule]) -> list[str]:
     selectors = [part.strip() for text in given for part in text.split(",")]
     for selector in selectors:
-        if all(_match(selector, loaded) == _NO_MATCH for loaded in rules):
-            known = [word for loaded in rules for word in (loaded.code, loaded.name)]
-            raise UsageError(
-                f"selector {selector!r} fits no rule: expected a code, a name, the beginning of "
-                f"a code, or {ALL}{did_you_mean(selector, known)}"
-            )
+        refuse_unknown_selector(selector, rules)
     return selectors
 
 
@@ -62,7 +85,7 @@ def _specificity(loaded: LoadedRule, selectors: Iterable[str]) -> int:
     return max((_match(selector, loaded) for selector in selectors), default=_NO_MATCH)
 
 
-def _match(selector: str, loaded: LoadedRule) -> int:
+def _match(selector: str, loaded: Coded) -> int:
     """How specific a selector is about a rule; -1 when it does not fit."""
     if selector == ALL:
         return 0

@@ -10,6 +10,7 @@ from ..nearest import nearest
 from ..output import write_stdout
 from ..scaffold import LAYERS, file_name, refuse_spelling, rule_module, rules_in
 from ..wording import listing
+from .completing import a_folder
 
 
 @click.command("new-rule")
@@ -25,6 +26,7 @@ from ..wording import listing
 @click.option(
     "--folder",
     metavar="DIR",
+    shell_complete=a_folder,
     help="Where to write it.  [default: the rules/ of the checkout that is running]",
 )
 def new_rule(code: str, name: str, layer: str, folder: str | None) -> int:

@@ -3,6 +3,7 @@
 import click
 
 from ..report.formats import FORMATS
+from .completing import a_file, a_folder, selectors
 
 color_option = click.option(
     "--color",
@@ -28,7 +29,10 @@ report_option = click.option(
     show_envvar=True,
 )
 file_option = click.option(
-    "--output-file", metavar="FILE", help="Write the report here, not to the terminal."
+    "--output-file",
+    metavar="FILE",
+    shell_complete=a_file,
+    help="Write the report here, not to the terminal.",
 )
 shape_option = click.option(
     "--input-shape",
@@ -45,16 +49,29 @@ rules_option = click.option(
     "folders",
     metavar="DIR",
     multiple=True,
+    shell_complete=a_folder,
     help="Load the rules in this folder too. Repeatable.",
 )
 select_option = click.option(
     "--select",
     metavar="CODES",
     multiple=True,
+    shell_complete=selectors,
     help="Run these rules only: codes, names, beginnings of codes, or ALL; joined by commas.",
 )
+extend_select_option = click.option(
+    "--extend-select",
+    metavar="CODES",
+    multiple=True,
+    shell_complete=selectors,
+    help="Run these rules as well.",
+)
 ignore_option = click.option(
-    "--ignore", metavar="CODES", multiple=True, help="Leave these rules out."
+    "--ignore",
+    metavar="CODES",
+    multiple=True,
+    shell_complete=selectors,
+    help="Leave these rules out.",
 )
 external_option = click.option(
     "--external-data",
@@ -64,3 +81,10 @@ external_option = click.option(
     help="Leave external data where it is, or copy it beside the output.",
 )
 in_place_option = click.option("--in-place", is_flag=True, help="Write it over MODEL.")
+config_option = click.option(
+    "--config",
+    metavar="FILE",
+    shell_complete=a_file,
+    help="Use this configuration for every model, in place of the closest one.",
+)
+isolated_option = click.option("--isolated", is_flag=True, help="Use no configuration.")

@@ -77,6 +77,21 @@ def refuse_clashes(outputs: Sequence[Output], models: Sequence[str]) -> None:
         taken[target] = option
 
 
+def refuse_unheard(outputs: Sequence[Output], *, why: bool, quiet: bool, statistics: bool) -> None:
+    """Raise UsageError for an option that no format asked for has a place for."""
+    listing = () if statistics else ("text",)  # statistics list nothing
+    heard = {
+        "--statistics": (statistics, ("text",)),
+        "--quiet": (quiet, listing),
+        "--why": (why, (*listing, "json")),
+    }
+    for option, (is_given, formats) in heard.items():
+        if is_given and not any(output.format in formats for output in outputs):
+            less = "; --statistics lists nothing" if statistics else ""
+            named = " and ".join(formats or ("text",))
+            raise UsageError(f"{option} is for {named}, and no report is{less}; leave it out")
+
+
 def deliver(
     outputs: Iterable[Output], reports: Sequence["FileReport"], request: Request, *, color: str
 ) -> None:

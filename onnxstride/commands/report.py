@@ -1,22 +1,34 @@
 """The report command: the geometry of every layer of a model."""
 
+import os
 from typing import TYPE_CHECKING
 
 import click
 
+from ..config import Configs
 from ..errors import UsageError
 from ..output import refuse_overwriting, write, write_file
 from ..screen import in_color, width
-from .options import color_option, dim_option, file_option, shape_option
+from .completing import a_file
+from .options import (
+    color_option,
+    config_option,
+    dim_option,
+    file_option,
+    isolated_option,
+    shape_option,
+)
 
 if TYPE_CHECKING:
     from ..engine.anatomy import Anatomy
+    from ..engine.reporting import ModelReport
+    from ..graph import Bindings
 
 _FAILED = 2
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", shell_complete=a_file)
 @click.option(
     "--output-format",
     type=click.Choice(["text", "json", "csv", "markdown"]),
@@ -24,10 +36,14 @@ _FAILED = 2
     show_default=True,
 )
 @file_option
-@click.option("--html", metavar="FILE", help="Also write one page with pictures here.")
+@click.option(
+    "--html", metavar="FILE", shell_complete=a_file, help="Also write one page with pictures here."
+)
 @color_option
 @shape_option
 @dim_option
+@config_option
+@isolated_option
 def report(
     model: str,
     output_format: str,
@@ -36,6 +52,8 @@ def report(
     color: str,
     input_shapes: tuple[str, ...],
     dims: tuple[str, ...],
+    config: str | None,
+    isolated: bool,
 ) -> int:
     """Tell what every layer of MODEL does to resolution.
 
@@ -44,17 +62,15 @@ def report(
     down and up. The page of --html also shows what the rules find, beside the layers.
     """
     from ..engine.bindings import parse_bindings
-    from ..engine.reporting import report_file
-    from ..registry import load_rules
     from ..report.terminal import printable
 
     refuse_overwriting("--output-file", output_file, model)
     refuse_overwriting("--html", html, model)
-    if html is not None and html == output_file:
+    if html is not None and output_file is not None and _is_one_file(html, output_file):
         raise UsageError(f"--html and --output-file name one file, {html!r}; name two")
-    rules = load_rules() if html is not None else ()
     bindings = parse_bindings(input_shapes, dims)
-    found = report_file(model, bindings, rules, with_patterns=html is not None)
+    configs = Configs(config, isolated=isolated)
+    found = (_bare if html is None else _with_findings)(model, bindings, configs)
     write(_rendered(found.anatomy, model, output_format, in_color(color, output_file)), output_file)
     if html is not None:
         from ..report.html import render_html
@@ -63,6 +79,36 @@ def report(
     if found.error is not None:
         click.echo(f"onnxstride: error: {printable(found.error.message)}", err=True)
     return 0 if found.error is None else _FAILED
+
+
+def _bare(model: str, asked: "Bindings", configs: Configs) -> "ModelReport":
+    """The geometry alone, for which no rule is loaded."""
+    from ..engine.configured import bindings, thresholds
+    from ..engine.policy import Policy
+    from ..engine.reporting import report_file
+
+    config = configs.of(model)
+    policy = Policy(thresholds=thresholds(config))
+    return report_file(model, bindings(config, model, asked), policy=policy)
+
+
+def _with_findings(model: str, asked: "Bindings", configs: Configs) -> "ModelReport":
+    """The geometry with what a lint would show, and what weights make of a flat map."""
+    from ..engine.baseline import read_baselines
+    from ..engine.reporting import report_file
+    from ..engine.settings import Asked, Settings
+    from ..registry import load_rules
+
+    setting = Settings(load_rules(), Asked(bindings=asked), configs).of(model)
+    [baseline] = read_baselines([setting], None)
+    policy = setting.policy
+    return report_file(
+        model, policy.bindings, setting.rules, policy=policy, baseline=baseline, with_patterns=True
+    )
+
+
+def _is_one_file(first: str, second: str) -> bool:
+    return os.path.normcase(os.path.realpath(first)) == os.path.normcase(os.path.realpath(second))
 
 
 def _rendered(anatomy: "Anatomy", model: str, output_format: str, colored: bool) -> str:

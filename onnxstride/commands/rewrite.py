@@ -6,23 +6,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
+from ..config import Configs
 from ..errors import OnnxstrideError, UsageError
 from ..output import refuse_overwriting
 from ..rule import Safety
+from .completing import a_file, a_folder, rewrites, selectors
 from .new_layers import new_layer_options
 from .options import (
     color_option,
+    config_option,
     external_option,
     in_place_option,
+    isolated_option,
     rules_option,
 )
 from .outcome import Outcome, tell_outcome, write_outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..config import Config
     from ..engine.changes import Rewritten
     from ..engine.delivery import Proof
     from ..engine.latency import Latency
+    from ..engine.planning import Wanted
     from ..modelfile import ModelFile
     from ..probe import Probed
     from ..verify import VerifyOptions
@@ -31,21 +40,35 @@ _CHANGED, _FAILED = 1, 2
 
 
 @click.command()
-@click.argument("model")
-@click.option("-o", "--output", metavar="OUT", help="Where to write the rewritten model.")
+@click.argument("model", shell_complete=a_file)
+@click.option(
+    "-o",
+    "--output",
+    metavar="OUT",
+    shell_complete=a_file,
+    help="Where to write the rewritten model.",
+)
 @in_place_option
 @click.option("--diff", is_flag=True, help="Only say what would change; exit 1 if anything would.")
 @click.option(
     "--select",
     metavar="CODES",
     multiple=True,
+    shell_complete=selectors,
     help="Mend findings of these rules only: codes, names, beginnings of codes, or ALL.",
 )
-@click.option("--ignore", metavar="CODES", multiple=True, help="Leave findings of these rules.")
+@click.option(
+    "--ignore",
+    metavar="CODES",
+    multiple=True,
+    shell_complete=selectors,
+    help="Leave findings of these rules.",
+)
 @click.option(
     "--use",
     metavar="REWRITE",
     multiple=True,
+    shell_complete=rewrites,
     help="Apply this rewrite to every node it fits, whether a rule complains or not. Repeatable.",
 )
 @click.option("--nodes", metavar="GLOB", default="*", help="Only nodes whose name matches.")
@@ -60,6 +83,7 @@ _CHANGED, _FAILED = 1, 2
 @click.option(
     "--data",
     metavar="DATA",
+    shell_complete=a_file,
     help="Feeds to fit and to verify on: a .npz, a folder of .npy files, ONNX test data, or "
     "module:function.",
 )
@@ -84,30 +108,27 @@ _CHANGED, _FAILED = 1, 2
     "done anyway for rewrites that mend one.",
 )
 @click.option(
-    "--save-pictures", metavar="DIR", help="Write what the probe saw, before and after, as PNGs."
+    "--save-pictures",
+    metavar="DIR",
+    shell_complete=a_folder,
+    help="Write what the probe saw, before and after, as PNGs.",
 )
 @click.option("--bench", is_flag=True, help="Also tell how long OUT takes to run, beside MODEL.")
-@click.option("--report", metavar="FILE", help="Write changes and proof here as JSON.")
+@click.option(
+    "--report", metavar="FILE", shell_complete=a_file, help="Write changes and proof here as JSON."
+)
 @click.option("--why", is_flag=True, help="Also list what was left alone, and why.")
 @color_option
 @rules_option
+@config_option
+@isolated_option
 def rewrite(
     model: str,
     output: str | None,
     in_place: bool,
     diff: bool,
-    select: tuple[str, ...],
-    ignore: tuple[str, ...],
-    use: tuple[str, ...],
-    nodes: str,
-    allow: str,
     data: str | None,
     no_verify: bool,
-    min_snr: float | None,
-    rtol: float | None,
-    atol: float | None,
-    timeout: float,
-    external_data: str,
     probe: bool,
     save_pictures: str | None,
     bench: bool,
@@ -115,30 +136,31 @@ def rewrite(
     why: bool,
     color: str,
     folders: tuple[str, ...],
-    **new_layers: Any,
+    config: str | None,
+    isolated: bool,
+    **wishes: Any,
 ) -> int:
     """Mend the model MODEL and write the result to OUT.
 
     For each finding the first remedy that --allow permits is applied; with --use, the named
     rewrites are applied wherever they fit. The result is proven against MODEL with ONNX Runtime,
-    each site on its own and the whole, and written only if that holds.
+    each site on its own and the whole, and written only if that holds. What no option says is as
+    the configuration says; findings that are let pass are not mended.
 
     Exit code: 0 written, 1 --diff would change something or the proof failed, 2 it could not be
     done.
     """
-    from ..engine.planning import Wanted, plan_of, refuse_unfounded
+    from ..engine.planning import plan_of, refuse_unfounded
     from ..engine.rewriting import rewrite_model
     from ..modelfile import open_model
-    from ..rewrite import Options
-    from ..verify import VerifyOptions
 
     target = _target(model, output, in_place=in_place, diff=diff)
     refuse_overwriting("--report", report, model, *([output] if output is not None else []))
-    options = VerifyOptions(
-        data=data, min_snr=min_snr, rtol=rtol, atol=atol, timeout=timeout or None
-    )
-    chosen = Options(**new_layers)
-    asked = Wanted(use, select, ignore, folders, Safety(allow), nodes, chosen, data)
+    found = Configs(config, isolated=isolated).of(model)
+    said = _said(found, wishes)
+    external_data = said.pop("external_data")
+    options = _verification(said, data)
+    asked = _wanted(said, folders, data, found)
     refuse_unfounded(asked)
     if bench and output is None:
         raise UsageError("--bench runs the model and its rewrite, two files; name one with -o OUT")
@@ -159,6 +181,38 @@ def rewrite(
     if report is not None:
         write_outcome(report, model, target, outcome)
     return code
+
+
+def _said(config: "Config | None", wishes: "Mapping[str, Any]") -> dict[str, Any]:
+    """The wishes by their parameters: those of the configuration where no option was given."""
+    from ..engine.configured import rewriting
+
+    source = click.get_current_context().get_parameter_source
+    given = {
+        name.replace("_", "-"): value
+        for name, value in wishes.items()
+        if source(name) is not ParameterSource.DEFAULT
+    }
+    merged = rewriting(config, given)
+    return {**wishes, **{key.replace("-", "_"): value for key, value in merged.items()}}
+
+
+def _verification(said: dict[str, Any], data: str | None) -> "VerifyOptions":
+    from ..verify import VerifyOptions
+
+    measures = {name: said.pop(name) for name in ("min_snr", "rtol", "atol")}
+    return VerifyOptions(data=data, timeout=said.pop("timeout") or None, **measures)
+
+
+def _wanted(
+    said: dict[str, Any], folders: tuple[str, ...], data: str | None, config: "Config | None"
+) -> "Wanted":
+    from ..engine.planning import Wanted
+    from ..rewrite import Options
+
+    use, select, ignore = (said.pop(name) for name in ("use", "select", "ignore"))
+    allow, nodes = Safety(said.pop("allow")), said.pop("nodes")
+    return Wanted(use, select, ignore, folders, allow, nodes, Options(**said), data, config)
 
 
 def _target(model: str, output: str | None, *, in_place: bool, diff: bool) -> Path | None:

@@ -5,10 +5,20 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..config import Configs
 from ..errors import UsageError
 from ..output import refuse_overwriting, write
 from ..screen import in_color, width
-from .options import color_option, dim_option, file_option, format_option, shape_option
+from .completing import a_file
+from .options import (
+    color_option,
+    config_option,
+    dim_option,
+    file_option,
+    format_option,
+    isolated_option,
+    shape_option,
+)
 
 if TYPE_CHECKING:
     from ..verify import ModelVerdict, Runner, VerifyOptions
@@ -29,11 +39,12 @@ def _sizes(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int
 
 
 @click.command()
-@click.argument("before")
-@click.argument("after")
+@click.argument("before", shell_complete=a_file)
+@click.argument("after", shell_complete=a_file)
 @click.option(
     "--data",
     metavar="DATA",
+    shell_complete=a_file,
     help="Feeds: a .npz, a folder of .npy files, ONNX test data, or module:function.",
 )
 @click.option(
@@ -62,7 +73,8 @@ def _sizes(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int
     "--min-snr",
     type=float,
     metavar="DB",
-    help="Least signal to noise ratio; decides in place of the tolerances that are not given.",
+    help="Least signal to noise ratio; decides in place of the tolerances that are not given.  "
+    "[default: that of the configuration of BEFORE, if none of the three is given]",
 )
 @click.option(
     "--provider",
@@ -84,6 +96,8 @@ def _sizes(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int
 @format_option
 @file_option
 @color_option
+@config_option
+@isolated_option
 def verify(
     before: str,
     after: str,
@@ -101,6 +115,8 @@ def verify(
     output_format: str,
     output_file: str | None,
     color: str,
+    config: str | None,
+    isolated: bool,
 ) -> int:
     """Tell whether the model AFTER computes what the model BEFORE does.
 
@@ -117,6 +133,9 @@ def verify(
             "and --dim, or --data"
         )
     refuse_overwriting("--output-file", output_file, before, after)
+    if rtol is None and atol is None and min_snr is None:
+        found = Configs(config, isolated=isolated).of(before)
+        min_snr = found.min_snr if found is not None else None
     with Runner(providers=providers or (CPU,), timeout=timeout or None) as runner:
         runner.start()  # ONNX Runtime is loaded there while onnx is loaded here
 

@@ -13,6 +13,7 @@ from ..registry import LoadedRewrite, LoadedRule
 from ..rewrite import Options
 from ..rule import NodeRef, Safety
 from ..surgery import Cutout, Samples
+from .policy import Policy
 
 RECORD = "onnxstride.rewrites"
 """Key of the model's metadata under which rewrites record themselves."""
@@ -34,6 +35,7 @@ class Plan:
         options: what the user chose about new layers.
         tap: activations to fit on; None without data.
         made_up: activations of inputs made up for the model; None where it is not to be run.
+        policy: how findings are judged: what is let pass is not mended.
     """
 
     rewrites: Sequence[LoadedRewrite]
@@ -44,6 +46,7 @@ class Plan:
     options: Options = field(default_factory=Options)
     tap: Tap | None = None
     made_up: Tap | None = None
+    policy: Policy = field(default_factory=Policy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,19 @@ from typing import TYPE_CHECKING
 
 from ..debug import is_debugging, unexpected
 from ..errors import ModelError, RuleError, RuntimeUnavailable, UsageError
-from ..graph import Bindings, Graph, read_graph
+from ..graph import Graph, read_graph
 from ..graph.layers import Layer, Merge
+from ..graph.pausing import collector_paused
 from ..modelfile import ModelFile, open_model
 from ..registry import LoadedRule
 from ..rule import Finding, Skip
 from .files import STDIN
+from .ignoring import judged
 from .measured import faults_of, responses
+from .model_ignores import Held, held_by
+from .policy import Policy
 from .results import UNJUDGED, FileError, FileReport
+from .spots import spots_of
 
 if TYPE_CHECKING:
     from ..probe import Probed
@@ -26,14 +31,14 @@ if TYPE_CHECKING:
 
 
 def lint_file(
-    path: str, rules: Sequence[LoadedRule], bindings: Bindings, probe: "Probe | None" = None
+    path: str, rules: Sequence[LoadedRule], policy: Policy, probe: "Probe | None" = None
 ) -> FileReport:
     """What the rules say about one model.
 
     Args:
         path: a model file, or ``-`` for standard input.
         rules: the rules to apply; their order decides the order of findings at one layer.
-        bindings: sizes for inputs and symbols.
+        policy: how to judge the file: sizes, thresholds, levels, what to let pass.
         probe: runs the model, for rules that judge what its outputs show (see ``probing``).
 
     Raises:
@@ -41,34 +46,37 @@ def lint_file(
         RuntimeUnavailable: there is nothing to run it with.
     """
     shown = "<stdin>" if path == STDIN else path
-    return lint_opened(shown, lambda: _open(path, shown), rules, bindings, probe)
+    return lint_opened(shown, lambda: _open(path, shown), rules, policy, probe)
 
 
 def lint_opened(
     shown: str,
     opener: Callable[[], ModelFile],
     rules: Sequence[LoadedRule],
-    bindings: Bindings,
+    policy: Policy,
     probe: "Probe | None" = None,
 ) -> FileReport:
     """What the rules say about the model that ``opener`` opens; see ``lint_file``."""
     try:
         with opener() as model:
-            return _report(shown, model, rules, bindings, probe)
+            return _report(shown, model, rules, policy, probe)
     except UsageError as error:
         raise UsageError(f"{shown}: {error}") from error
     except RuntimeUnavailable:
         raise
     except ModelError as error:
-        return FileReport(shown, FileError(error.code, error.message))
+        return FileReport(shown, FileError(error.code, error.message), fail_on=policy.fail_on)
     except RuleError as error:
-        return FileReport(shown, FileError(ModelError.code, error.message))
+        return FileReport(shown, FileError(ModelError.code, error.message), fail_on=policy.fail_on)
     except Exception as error:  # one bad model must not hide the others
         if is_debugging():
             raise
-        return FileReport(shown, FileError(ModelError.code, unexpected(error)))
+        return FileReport(
+            shown, FileError(ModelError.code, unexpected(error)), fail_on=policy.fail_on
+        )
 
 
+@collector_paused()
 def lint_graph(
     graph: Graph, rules: Sequence[LoadedRule], extra: Sequence[Layer] = ()
 ) -> tuple[list[Finding], list[Skip], list[ModelError]]:
@@ -125,25 +133,30 @@ def _report(
     shown: str,
     model: ModelFile,
     rules: Sequence[LoadedRule],
-    bindings: Bindings,
+    policy: Policy,
     probe: "Probe | None",
 ) -> FileReport:
-    graph = read_graph(model, bindings)
+    graph = read_graph(model, policy.bindings, policy.thresholds)
     probed = probe(model, graph) if probe is not None else None
     measured = responses(probed, graph) if probed is not None else ()
     findings, skips, faults = lint_graph(graph, rules, measured)
     if probed is not None:
         faults += faults_of(probed)
-    return FileReport(
+    held = held_by(model, graph) if policy.heeds_ignores else Held()
+    faults += held.faults
+    report = FileReport(
         shown,
         first_error([*graph.faults, *faults]),
         tuple(findings),
         tuple(skips),
         layers=len(graph.layers),
-        bindable=_bindable(model) if bindings.names() else frozenset(),
+        bindable=_bindable(model) if policy.bindings.names() else frozenset(),
         used_bindings=graph.bound,
         probed=probed,
+        fail_on=policy.fail_on,
+        shown=spots_of(graph, findings),
     )
+    return judged(report, rules, policy, held.entries)
 
 
 def _failed(loaded: LoadedRule, layer: Layer, error: Exception) -> RuleError:

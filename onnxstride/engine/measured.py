@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..errors import NotProbed, UsageError
+from ..errors import NotProbed
 from ..graph import Graph
 from ..graph.layers import Reply, Response
 from ..registry import LoadedRule
@@ -46,22 +46,6 @@ def faults_of(probed: Probed) -> list[NotProbed]:
 def is_about_probes(loaded: LoadedRule) -> bool:
     """True for a rule that judges nothing but what a probe measured."""
     return all(issubclass(kind, Response) for kind in loaded.rule.on)
-
-
-def refuse_unasked(rules: Sequence[LoadedRule], selectors: Sequence[str], *, probes: bool) -> None:
-    """Raise UsageError where a rule and the probe it judges are not asked for together.
-
-    ``selectors`` are what the user named rules by. Rules that come in with a beginning of codes,
-    or with all, are silent without a probe; one that was named, or is alone, would pass unheard.
-    """
-    if probes:
-        if not any(map(is_about_probes, rules)):
-            raise UsageError("--probe measures for UP106, which is not selected; select it too")
-        return
-    for loaded in judging_by_name(rules, selectors):
-        raise UsageError(
-            f"{loaded.code} judges what a run of the model shows; ask for one with --probe"
-        )
 
 
 def judging_by_name(rules: Sequence[LoadedRule], selectors: Sequence[str]) -> list[LoadedRule]:

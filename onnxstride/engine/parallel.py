@@ -9,39 +9,40 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
-from functools import cache, partial
+from functools import cache
 from typing import NamedTuple
 
-from ..graph import Bindings
 from ..registry import LoadedRule, load_rules
 from .files import STDIN
 from .lint import lint_file
+from .policy import Policy
 from .results import FileReport
 
 
 class Job(NamedTuple):
-    """What to ask of every file: rules by their codes, and folders that hold some of them."""
+    """A file, and what to ask of it: rules by their codes, folders that hold some, the policy."""
 
+    path: str
     codes: tuple[str, ...]
     folders: tuple[str, ...]
-    bindings: Bindings
+    policy: Policy
 
 
-def lint_each(paths: Sequence[str], job: Job, executor: Executor) -> Iterator[FileReport]:
-    """The report of each file, in the order of ``paths``.
+def lint_each(jobs: Sequence[Job], executor: Executor) -> Iterator[FileReport]:
+    """The report of each file, in the order of ``jobs``.
 
     Raises:
         UsageError: a binding that contradicts a model.
         RuleError: the rules cannot be loaded.
     """
-    elsewhere = iter(executor.map(partial(_lint, job), [path for path in paths if path != STDIN]))
-    for path in paths:
+    elsewhere = iter(executor.map(_lint, [job for job in jobs if job.path != STDIN]))
+    for job in jobs:
         # Standard input is this process's.
-        yield _lint(job, path) if path == STDIN else next(elsewhere)
+        yield _lint(job) if job.path == STDIN else next(elsewhere)
 
 
-def _lint(job: Job, path: str) -> FileReport:
-    return lint_file(path, _rules(job.codes, job.folders), job.bindings)
+def _lint(job: Job) -> FileReport:
+    return lint_file(job.path, _rules(job.codes, job.folders), job.policy)
 
 
 @cache

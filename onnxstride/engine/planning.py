@@ -5,28 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
+from ..config import Config
 from ..errors import UsageError
 from ..modelfile import ModelFile
 from ..registry import LoadedRewrite, find_rewrite, load_rewrites, load_rules
-from ..rewrite import Options
+from ..rewrite import CHOICES, RANGES, Options
 from ..rule import Safety
-from ..selection import select_rules
 from ..verify import Runner
 from .activations import Activations
 from .changes import Plan
+from .configured import chosen, ignores, refuse_unknown_rewrites, thresholds
 from .measured import judging_by_name
-
-CHOICES: dict[str, tuple[str | None, ...]] = {
-    "form": ("additive", "slice-max"),
-    "conv": (None, "full", "depthwise"),
-    "init": (None, "exact", "mean", "fit"),
-    "mode": ("nearest", "linear"),
-    "smooth": ("binomial", "box"),
-}
-"""What fields of ``Options`` that hold a word may be."""
-
-RANGES: dict[str, tuple[int, int | None]] = {"blur": (2, 9), "kernel": (1, 15), "opset": (1, None)}
-"""The least and the greatest value of those that hold a number; None for no end."""
+from .policy import Policy
 
 
 class Wanted(NamedTuple):
@@ -40,6 +30,7 @@ class Wanted(NamedTuple):
         nodes: glob that a node's name must match.
         options: about new layers.
         data: samples to fit on; None for made-up ones.
+        config: the configuration of the model; None for none.
     """
 
     use: tuple[str, ...] = ()
@@ -50,6 +41,7 @@ class Wanted(NamedTuple):
     nodes: str = "*"
     options: Options = Options()
     data: str | None = None
+    config: Config | None = None
 
 
 def plan_of(model: ModelFile, wanted: Wanted, runner: Runner) -> Plan:
@@ -61,8 +53,10 @@ def plan_of(model: ModelFile, wanted: Wanted, runner: Runner) -> Plan:
     """
     refuse_unfounded(wanted)
     tap = Activations(model, wanted.data, runner) if wanted.data is not None else None
+    config = wanted.config
     plan = Plan(
         load_rewrites(),
+        policy=Policy(thresholds=thresholds(config), ignores=ignores(config, model.name)),
         allow=wanted.allow,
         nodes=wanted.nodes,
         options=wanted.options,
@@ -105,13 +99,16 @@ def checked(options: Options) -> Options:
 
 def _by_name(plan: Plan, wanted: Wanted) -> Plan:
     """A rewrite that was named is allowed what it needs."""
+    if wanted.config is not None and wanted.use == wanted.config.rewrite.get("use"):
+        refuse_unknown_rewrites(wanted.config, plan.rewrites)
     named: list[LoadedRewrite] = [find_rewrite(plan.rewrites, name) for name in wanted.use]
     allow = max([wanted.allow, *(each.rewrite.safety for each in named)], key=lambda s: s.rank)
     return replace(plan, rewrites=named, named=True, allow=allow)
 
 
 def _by_finding(plan: Plan, wanted: Wanted) -> Plan:
-    rules = select_rules(load_rules(wanted.folders), select=wanted.select, ignore=wanted.ignore)
+    every = load_rules(wanted.folders)
+    rules = chosen(every, wanted.config, select=wanted.select, ignore=wanted.ignore).rules
     for loaded in judging_by_name(rules, wanted.select):
         known = " or ".join(f"--use {remedy.name}" for remedy in loaded.rule.remedies)
         raise UsageError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -19,9 +19,11 @@ from .given import (
     PathLike,
     Shapes,
     bindings_of,
+    configs,
     listed,
     one_of,
     opened,
+    path_of,
     paths_of,
     read,
     source_of,
@@ -32,13 +34,15 @@ from .values import Report, Result
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from onnx import ModelProto
+
     from ..engine.anatomy import Anatomy
     from ..engine.changes import Rewritten
     from ..engine.delivery import External
     from ..engine.lint import Probe
+    from ..engine.planning import Wanted
     from ..engine.results import FileReport
-    from ..graph import Bindings
-    from ..registry import LoadedRule
+    from ..engine.settings import Setting
     from ..verify import ModelVerdict, VerifyOptions
 
 _CPU = ("CPUExecutionProvider",)
@@ -56,6 +60,10 @@ def lint(
     rules: PathLike | Iterable[PathLike] = (),
     probe: bool = False,
     executor: Executor | None = None,
+    config: PathLike | None = None,
+    isolated: bool = False,
+    heed_ignores: bool = True,
+    baseline: PathLike | None = None,
 ) -> Report:
     """What is wrong with models.
 
@@ -71,28 +79,42 @@ def lint(
         rules: folders of rule modules to load besides what is installed.
         probe: also run the models on constant images and judge what they draw.
         executor: where to lint files at once; any ``concurrent.futures.Executor``.
+        config: the configuration for all models; by default the closest one to each is used, and
+            to a model in memory that of the current folder.
+        isolated: True uses no configuration.
+        heed_ignores: False shows everything, whatever a model, a configuration or a baseline lets
+            pass.
+        baseline: where findings to let pass are recorded; by default the configuration says. A
+            model in memory has none.
 
     Raises:
-        UsageError: no such rule, no such model, sizes that do not fit.
+        UsageError: no such rule, no such model, sizes that do not fit, a broken configuration or
+            baseline.
         RuleError: a rule cannot be loaded.
         RuntimeUnavailable: there is nothing to probe with.
     """
-    from ..engine.bindings import refuse_unknown
-    from ..engine.measured import refuse_unasked
+    from ..engine.settings import Asked, Settings, refuse_unasked, refuse_unused
     from ..registry import load_rules
-    from ..selection import select_rules
 
     if probe and executor is not None:
         raise UsageError("a probe runs models on every core already; leave out the executor")
-    folders, names = paths_of(rules), (listed(select), listed(extend_select))
-    loaded = load_rules(folders)
-    chosen = select_rules(loaded, select=names[0], extend_select=names[1], ignore=listed(ignore))
-    refuse_unasked(chosen, [*names[0], *names[1]], probes=probe)
-    bindings = bindings_of(input_shapes, dims)
+    folders, bindings = paths_of(rules), bindings_of(input_shapes, dims)
+    asked = Asked(
+        listed(select),
+        listed(ignore),
+        listed(extend_select),
+        bindings,
+        heeds_ignores=heed_ignores,
+    )
+    of_file = Settings(load_rules(folders), asked, configs(config, isolated=isolated)).of
+    in_memory, settings = _settings(models, of_file)
+    refuse_unasked(settings, asked, probes=probe)
     with _prober() if probe else nullcontext() as prober:
-        files = tuple(_linted(models, chosen, folders, bindings, prober, executor))
-    refuse_unknown(bindings, files)
-    return Report(files)
+        files = tuple(_linted(in_memory, settings, folders, prober, executor))
+    refuse_unused(asked, files)
+    if in_memory is not None or not heed_ignores:
+        return Report(files)
+    return _settled(files, settings, None if baseline is None else os.fspath(baseline))
 
 
 def rewrite(
@@ -102,27 +124,31 @@ def rewrite(
     use: Names = (),
     select: Names = (),
     ignore: Names = (),
-    nodes: str = "*",
-    allow: Safety | str = Safety.EXACT,
+    nodes: str | None = None,
+    allow: Safety | str | None = None,
     rules: PathLike | Iterable[PathLike] = (),
     data: PathLike | None = None,
-    form: Literal["additive", "slice-max"] = "additive",
+    form: Literal["additive", "slice-max"] | None = None,
     conv: Literal["full", "depthwise"] | None = None,
     init: Literal["exact", "mean", "fit"] | None = None,
-    activation: bool = False,
-    blur: int = 3,
+    activation: bool | None = None,
+    blur: int | None = None,
     kernel: int | None = None,
-    mode: Literal["nearest", "linear"] = "nearest",
-    smooth: Literal["binomial", "box"] = "binomial",
+    mode: Literal["nearest", "linear"] | None = None,
+    smooth: Literal["binomial", "box"] | None = None,
     opset: int | None = None,
     verify: bool = True,
     rtol: float | None = None,
     atol: float | None = None,
     min_snr: float | None = None,
     timeout: float | None = _TIMEOUT,
-    external_data: External = "reference",
+    external_data: External | None = None,
+    config: PathLike | None = None,
+    isolated: bool = False,
 ) -> Result:
     """The model mended, proven against what it was, and written or handed back.
+
+    What is left out is as the configuration says, and without one as given below.
 
     Args:
         model: the model; it stays as it is unless ``output`` is its own path.
@@ -130,55 +156,75 @@ def rewrite(
         use: names of rewrites to apply wherever they fit, whether a rule complains or not.
         select: rules whose findings to mend, where ``use`` names nothing; all by default.
         ignore: rules whose findings to leave.
-        nodes: glob that a node's name must match.
-        allow: the most that a rewrite may change: ``exact``, ``approximate`` or ``training``.
+        nodes: glob that a node's name must match; all do.
+        allow: the most that a rewrite may change: ``exact``, ``approximate`` or ``training``;
+            exact.
         rules: folders of rule modules to load besides what is installed.
         data: feeds to fit and to verify on: a ``.npz``, a folder of ``.npy``, ONNX test data, or
             ``module:function``.
-        form: of maxpool-to-exact-conv: convolutions with parameters, or bit-exact slices.
+        form: of maxpool-to-exact-conv: convolutions with parameters, or bit-exact slices;
+            additive.
         conv: new convolutions mix channels or not; None lets the rewrite choose.
         init: weights of new convolutions; ``fit`` needs ``data``.
-        activation: a ReLU after maxpool-to-conv.
-        blur: taps of a new blur along each axis.
+        activation: a ReLU after maxpool-to-conv; none.
+        blur: taps of a new blur along each axis; 3.
         kernel: taps of a convolution behind a Resize.
-        mode: how a new Resize interpolates.
-        smooth: filter of smooth-output.
+        mode: how a new Resize interpolates; nearest.
+        smooth: filter of smooth-output; binomial.
         opset: operator set that the model may be raised to.
         verify: False writes without proof.
         rtol: relative tolerance of the outputs.
         atol: absolute tolerance of the outputs.
         min_snr: least signal to noise ratio of the outputs in dB.
         timeout: seconds for loading a model or running it once; None for ever.
-        external_data: ``reference`` leaves it where it is, ``copy`` copies it beside ``output``.
+        external_data: ``reference`` leaves it where it is, ``copy`` copies it beside ``output``;
+            reference.
+        config: the configuration; by default the closest one to the model, and to a model in
+            memory that of the current folder.
+        isolated: True uses no configuration.
 
     Raises:
         ModelError: the model cannot be read.
         UsageError: no such rewrite or rule, or wishes that exclude each other.
         WriteError: nothing was written.
     """
-    from ..engine.planning import Wanted, checked, plan_of
+    from ..engine.configured import rewriting
+    from ..engine.planning import checked, plan_of
     from ..engine.rewriting import rewrite_model
     from ..rewrite import Options
     from ..verify import VerifyOptions
 
-    chosen = checked(Options(form, conv, init, activation, blur, kernel, mode, smooth, opset))
+    found = configs(config, isolated=isolated).of(path_of(model))
+    limit = None if timeout == _TIMEOUT else timeout or 0
+    wishes = {
+        "use": listed(use), "select": listed(select), "ignore": listed(ignore), "nodes": nodes,
+        "allow": allow, "form": form, "conv": conv, "init": init, "activation": activation,
+        "blur": blur, "kernel": kernel, "mode": mode, "smooth": smooth, "opset": opset,
+        "rtol": rtol, "atol": atol, "min-snr": min_snr, "timeout": limit,
+        "external-data": external_data,
+    }  # fmt: skip
+    wishes = {key: value for key, value in wishes.items() if value not in (None, ())}
+    said: dict[str, Any] = {"timeout": _TIMEOUT, **rewriting(found, wishes)}
+    fields = Options.__dataclass_fields__
+    chosen = checked(Options(**{key: said[key] for key in fields if key in said}))
     if output is not None and os.fspath(output).endswith(".onnxtxt"):
         raise UsageError("ONNX text cannot be written; name an output that ends in .onnx")
     feeds = None if data is None else os.fspath(data)
-    level = Safety(one_of("allow", allow, tuple(each.value for each in Safety)))
-    wanted = Wanted(
-        listed(use), listed(select), listed(ignore), paths_of(rules), level, nodes, chosen, feeds
-    )
-    external = one_of("external_data", external_data, ("reference", "copy"))
+    wanted = _wanted(said, paths_of(rules), feeds)._replace(options=chosen, config=found)
+    external = said.get("external-data", "reference")
+    is_copied = one_of("external_data", external, ("reference", "copy")) == "copy"
     options = VerifyOptions(
-        data=feeds, rtol=rtol, atol=atol, min_snr=min_snr, timeout=timeout or None
+        data=feeds,
+        rtol=said.get("rtol"),
+        atol=said.get("atol"),
+        min_snr=said.get("min-snr"),
+        timeout=said["timeout"] or None,
     )
     with read(model) as given, options.runner() as runner:
         rewritten = rewrite_model(given, plan_of(given, wanted, runner))
         proving = options if verify else None
         if output is None:
             return _kept(source_of(model), rewritten, proving)
-        is_copied = external == "copy"
         return _written(source_of(model), rewritten, Path(output), proving, copied=is_copied)
 
 
@@ -271,31 +317,71 @@ def analyse(
         return anatomy(graph)
 
 
-def _linted(
-    models: Model | Iterable[PathLike],
-    rules: Sequence[LoadedRule],
-    folders: tuple[str, ...],
-    bindings: Bindings,
-    probe: Probe | None,
-    executor: Executor | None,
-) -> Iterator[FileReport]:
+def _settled(
+    files: tuple[FileReport, ...], settings: Sequence[Setting], baseline: str | None
+) -> Report:
+    """The report after what the baseline of each file lets pass."""
+    from ..engine.baseline import read_baselines, settle
+
+    baselines = read_baselines(settings, baseline)
+    if not any(baselines):
+        return Report(files)
+    return Report(*settle(files, baselines))
+
+
+def _settings(
+    models: Model | Iterable[PathLike], of_file: Callable[..., Setting]
+) -> tuple[bytes | ModelProto | None, list[Setting]]:
+    """The model that is in memory, if it is one, and how each model is linted."""
     from ..engine.files import expand
-    from ..engine.lint import lint_file, lint_opened
 
     in_memory, paths = split(models)
     if in_memory is not None:
-        yield lint_opened(IN_MEMORY, lambda: opened(in_memory), rules, bindings, probe)
-        return
-    found = expand(paths)
+        return in_memory, [of_file(IN_MEMORY, has_path=False)]
+    found = [of_file(path) for path in expand(paths)]
     if not found:
         raise UsageError("expected at least one model, found none")
+    return None, found
+
+
+def _linted(
+    in_memory: bytes | ModelProto | None,
+    settings: Sequence[Setting],
+    folders: tuple[str, ...],
+    probe: Probe | None,
+    executor: Executor | None,
+) -> Iterator[FileReport]:
+    from ..engine.lint import lint_file, lint_opened
+
+    if in_memory is not None:
+        [each] = settings
+        yield lint_opened(each.name, lambda: opened(in_memory), each.rules, each.policy, probe)
+        return
     if executor is None:
-        yield from (lint_file(path, rules, bindings, probe) for path in found)
+        for each in settings:
+            wanted = probe if each.judges_probes else None
+            yield lint_file(each.name, each.rules, each.policy, wanted)
         return
     from ..engine.parallel import Job, lint_each
 
-    codes = tuple(loaded.code for loaded in rules)
-    yield from lint_each(found, Job(codes, folders, bindings), executor)
+    jobs = [Job(each.name, each.codes, folders, each.policy) for each in settings]
+    yield from lint_each(jobs, executor)
+
+
+def _wanted(said: Mapping[str, Any], folders: tuple[str, ...], data: str | None) -> Wanted:
+    """What is to be rewritten, from wishes by their keys."""
+    from ..engine.planning import Wanted
+
+    levels = tuple(each.value for each in Safety)
+    return Wanted(
+        use=said.get("use", ()),
+        select=said.get("select", ()),
+        ignore=said.get("ignore", ()),
+        folders=folders,
+        allow=Safety(one_of("allow", said.get("allow", Safety.EXACT), levels)),
+        nodes=said.get("nodes", "*"),
+        data=data,
+    )
 
 
 def _kept(source: Path | bytes, rewritten: Rewritten, options: VerifyOptions | None) -> Result:

@@ -13,6 +13,7 @@ from ..errors import ModelError, UsageError
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+    from ..config import Configs
     from ..graph import Bindings
     from ..modelfile import ModelFile
 
@@ -36,6 +37,22 @@ def split(
     if isinstance(models, (bytes, ModelProto)):
         return models, ()
     return None, paths_of(models)
+
+
+def path_of(model: Model) -> str | None:
+    """Where the model is; None for one in memory."""
+    return os.fspath(model) if isinstance(model, (str, os.PathLike)) else None
+
+
+def configs(config: PathLike | None, *, isolated: bool) -> Configs:
+    """Where configurations come from.
+
+    Raises:
+        UsageError: the one that is named cannot be read, or there is to be none.
+    """
+    from ..config import Configs
+
+    return Configs(None if config is None else os.fspath(config), isolated=isolated)
 
 
 def opened(model: Model) -> ModelFile:

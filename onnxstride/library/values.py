@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ..engine.changes import Change, Declined
     from ..engine.delivery import Proof
-    from ..engine.results import FileReport
+    from ..engine.results import FileReport, Ignore, Ignored, Stale
     from ..verify import ModelVerdict
 
 NEVER = "never"
@@ -24,44 +24,67 @@ NEVER = "never"
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the rules say about each file; true when ``passes()``."""
+    """What the rules say about each file; true when ``passes()``.
+
+    Attributes:
+        files: the report of each file.
+        stale: what baselines record and was not found; None where no file has a baseline.
+    """
 
     files: tuple[FileReport, ...]
+    stale: tuple[Stale, ...] | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """The findings of all files, in order."""
         return tuple(finding for file in self.files for finding in file.findings)
 
-    def passes(self, fail_on: Severity | str = Severity.WARNING) -> bool:
-        """True when every file could be read and no finding is as severe as ``fail_on``.
+    @property
+    def ignored(self) -> tuple[Ignored, ...]:
+        """The findings of all files that were let pass, in order, each with what asks for it."""
+        return tuple(ignored for file in self.files for ignored in file.ignored)
 
-        ``fail_on`` is ``error``, ``warning``, ``note``, or ``never`` to let all findings pass.
+    @property
+    def unmatched(self) -> tuple[Ignore, ...]:
+        """What asks to ignore findings and matches none, in any file it is about."""
+        from ..engine.results import unmatched
+
+        return unmatched(self.files)
+
+    def passes(self, fail_on: Severity | str | None = None) -> bool:
+        """True when every file could be read, nothing is stale, and no finding is too severe.
+
+        ``fail_on`` is ``error``, ``warning``, ``note``, or ``never`` to let all findings pass; None
+        is what the configuration of each file says, and ``warning`` without one.
 
         Raises:
             UsageError: it is something else.
         """
-        from ..engine.results import reaches
+        from ..engine.results import fails, reaches
 
+        is_good = not self.stale and all(file.error is None for file in self.files)
+        if fail_on is None:
+            return is_good and not fails(self.files)
         level = None if fail_on == NEVER else Severity(one_of("fail_on", fail_on, _LEVELS))
-        if any(file.error for file in self.files):
-            return False
-        return level is None or not reaches(self.files, level)
+        return is_good and not any(reaches(file, level) for file in self.files)
 
     def __bool__(self) -> bool:
         return self.passes()
 
     def as_text(self, *, width: int = 80, why: bool = False) -> str:
-        """The report as the command prints it; ``why`` lists what rules could not judge."""
+        """The report as the command prints it.
+
+        ``why`` also lists what was ignored, and what rules could not judge.
+        """
         from ..report.text import render_text
 
-        return render_text(self.files, width=width, why=why)
+        return render_text(self.files, width=width, why=why, stale=self.stale or ())
 
     def as_json(self, *, why: bool = False) -> str:
         """The report as the JSON document of the command."""
         from ..report.json import render_json
 
-        return render_json(self.files, why=why)
+        return render_json(self.files, why=why, stale=self.stale)
 
 
 _LEVELS = (*(level.value for level in Severity), NEVER)

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..graph.layers import VISIBLE_SHARE
 from ..verify.runtime import Array
 from ..wording import by
 from .fold import Folding, interior
@@ -45,10 +44,18 @@ class Judge:
         declared: its range, if the model says what it is.
         images: the ranges of the images it answers to, by their channels; none for pictures that
             are drawn from latent vectors.
+        threshold: share of the range above which a pattern counts as visible.
     """
 
-    def __init__(self, target: Target, declared: Range | None, images: Mapping[int, Range]) -> None:
+    def __init__(
+        self,
+        target: Target,
+        declared: Range | None,
+        images: Mapping[int, Range],
+        threshold: float,
+    ) -> None:
         self._target = target
+        self._threshold = threshold
         self._declared = declared
         self._images = images
         self._of_latents = not images
@@ -70,7 +77,11 @@ class Judge:
         if self._is_tiny:
             return None
         probe = OutputProbe(
-            self._target.name, self._target.node.ref, self._folding.periods, self._sizes
+            self._target.name,
+            self._target.node.ref,
+            self._folding.periods,
+            self._sizes,
+            threshold=self._threshold,
         )
         if self._of_latents and len(self._seen) == 1:
             self._problem = "one picture alone does not tell a pattern from its content"
@@ -179,7 +190,7 @@ def _alone(stimulus: str, pattern: Pattern, part: NDArray[Any]) -> Answer:
 def _wanders(probe: OutputProbe) -> bool:
     """True where a visible pattern is little beside what does not repeat."""
     return any(
-        probe.share(each.least) > VISIBLE_SHARE and each.remainder > _LARGEST_REMAINDER * each.rms
+        probe.share(each.least) > probe.threshold and each.remainder > _LARGEST_REMAINDER * each.rms
         for each in probe.answers
     )
 

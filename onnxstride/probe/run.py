@@ -224,7 +224,7 @@ class _Probe:
         declared = output_range(self._graph, self._metadata, target.name, dtype)
         known = self._known_of_outputs.get(target.name)
         images = {each.channels: each.range for each in reversed(self._images)}
-        return Judge(target, known or declared, images)
+        return Judge(target, known or declared, images, self._graph.thresholds.probe)
 
     def _range(self, item: Input) -> Range:
         given = self._options.declared() or self._known.get(item.name)

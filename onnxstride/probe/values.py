@@ -50,6 +50,7 @@ class OutputProbe:
             is part, too.
         answers: one for each image; none where ``problem`` says why not.
         problem: why it could not be measured; empty where it was.
+        threshold: share of the range above which a pattern counts as visible.
     """
 
     name: str
@@ -60,11 +61,12 @@ class OutputProbe:
     is_free: bool = False
     answers: tuple[Answer, ...] = ()
     problem: str = ""
+    threshold: float = VISIBLE_SHARE
 
     @property
     def is_visible(self) -> bool:
-        """True where a pattern is above one step of an 8-bit image."""
-        return any(self.share(answer.least) > VISIBLE_SHARE for answer in self.answers)
+        """True where a pattern is above the threshold."""
+        return any(self.share(answer.least) > self.threshold for answer in self.answers)
 
     @property
     def worst(self) -> Answer | None:

@@ -10,7 +10,7 @@ from ..engine.results import FileReport
 from ..rule import Finding, Severity
 from .fingerprint import Fingerprints
 from .terminal import printable
-from .text import node_path, remedies
+from .text import remedies
 
 _UNREADABLE = "unreadable"
 _NAMELESS = "?"  # some formats take no empty text
@@ -73,7 +73,7 @@ def _of_file(report: FileReport, fingerprints: Fingerprints) -> Iterator[Entry]:
             finding.code,
             finding.name,
             finding.severity,
-            printable(node_path(finding.node)) or _NAMELESS,
+            printable(finding.node.path) or _NAMELESS,
             _line(f"{finding.message} {remedies(finding)}".strip()),
             fingerprints.of(report.path, finding.code, finding.node),
             finding,

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from ..engine.results import FileReport
-    from ..rule import Severity
+    from ..engine.results import FileReport, Stale
     from .cards import RuleCard
 
 
@@ -18,22 +17,26 @@ class Request(NamedTuple):
     Attributes:
         cards: makes the cards of all rules and errors, for formats that list them.
         root: the folder from which other machines name files.
-        fail_on: the least severity that fails the run, None for none.
         width: columns to wrap at, and ``color`` whether to use colour, in text.
-        why: also tell what rules could not judge, in text and JSON.
-        summary: end text with the counts.
+        why: also tell what rules could not judge, in text and JSON; in text, what was ignored.
+        summary: end text with the counts, and with wishes that matched nothing.
         statistics: count findings by rule instead of listing them, in text.
+        stale: what baselines record and was not found; None where there was none. In text, JSON,
+            JSON Lines and Markdown, as are the wishes that matched nothing.
     """
 
     cards: "Callable[[], Sequence[RuleCard]]"
     root: str
-    fail_on: "Severity | None" = None
     width: int = 80
     color: bool = False
     why: bool = False
     summary: bool = True
     statistics: bool = False
+    stale: "Sequence[Stale] | None" = None
 
+
+TELLS_STALE = frozenset({"text", "json", "jsonl", "markdown"})
+"""Formats that have a place for wishes that matched nothing, and for what is stale."""
 
 Renderer: TypeAlias = "Callable[[Sequence[FileReport], Request], str]"
 
@@ -41,10 +44,12 @@ Renderer: TypeAlias = "Callable[[Sequence[FileReport], Request], str]"
 def _text(reports: "Sequence[FileReport]", request: Request) -> str:
     from .text import render_statistics, render_text
 
-    width, color = request.width, request.color
+    width, color, stale = request.width, request.color, request.stale or ()
     if request.statistics:
-        return render_statistics(reports, width=width, color=color)
-    return render_text(reports, width=width, color=color, why=request.why, summary=request.summary)
+        return render_statistics(reports, width=width, color=color, stale=stale)
+    return render_text(
+        reports, width=width, color=color, why=request.why, summary=request.summary, stale=stale
+    )
 
 
 def _concise(reports: "Sequence[FileReport]", request: Request) -> str:
@@ -56,13 +61,13 @@ def _concise(reports: "Sequence[FileReport]", request: Request) -> str:
 def _json(reports: "Sequence[FileReport]", request: Request) -> str:
     from .json import render_json
 
-    return render_json(reports, why=request.why)
+    return render_json(reports, why=request.why, stale=request.stale)
 
 
 def _jsonl(reports: "Sequence[FileReport]", request: Request) -> str:
     from .jsonl import render_jsonl
 
-    return render_jsonl(reports)
+    return render_jsonl(reports, stale=request.stale or ())
 
 
 def _sarif(reports: "Sequence[FileReport]", request: Request) -> str:
@@ -86,13 +91,19 @@ def _gitlab(reports: "Sequence[FileReport]", request: Request) -> str:
 def _junit(reports: "Sequence[FileReport]", request: Request) -> str:
     from .junit import render_junit
 
-    return render_junit(reports, root=request.root, fail_on=request.fail_on)
+    return render_junit(reports, root=request.root)
 
 
 def _markdown(reports: "Sequence[FileReport]", request: Request) -> str:
     from .markdown import render_markdown
 
-    return render_markdown(reports)
+    return render_markdown(reports, stale=request.stale or ())
+
+
+def _model_explorer(reports: "Sequence[FileReport]", request: Request) -> str:
+    from .model_explorer import render_model_explorer
+
+    return render_model_explorer(reports)
 
 
 FORMATS: Mapping[str, Renderer] = {
@@ -105,4 +116,5 @@ FORMATS: Mapping[str, Renderer] = {
     "gitlab": _gitlab,
     "junit": _junit,
     "markdown": _markdown,
+    "model-explorer": _model_explorer,
 }

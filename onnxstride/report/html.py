@@ -49,7 +49,7 @@ def _content(report: ModelReport) -> dict[str, Any]:
         "title": words.name(PurePath(report.path).name or report.path),
         "path": words.name(report.path),
         "error": report.error and printable(report.error.message),
-        "figures": list(head.figures(anatomy, report.findings)),
+        "figures": list(head.figures(anatomy, report.findings, len(report.ignored))),
         "summary": anatomy.summary,
         "first": head.first_layer(anatomy, numbers),
         "sizes": list(head.sizes(anatomy.admissible_sizes)),

@@ -13,23 +13,33 @@ from math import isfinite
 from typing import Any
 
 from .. import __version__
-from ..engine.results import FileReport, Summary, summarise
+from ..engine.results import FileReport, Stale, Summary, summarise
 from ..rule import Finding, NodeRef, Skip
+from .ignored import ignored_as_json, stale_as_json, unmatched_as_json
+from .terminal import inert
 
 SCHEMA_VERSION = "1"
 
 
-def render_json(reports: Sequence[FileReport], *, why: bool = False) -> str:
-    """All reports as one document; ``skips`` are listed only where ``why`` is asked."""
+def render_json(
+    reports: Sequence[FileReport], *, why: bool = False, stale: Sequence[Stale] | None = None
+) -> str:
+    """All reports as one document; ``skips`` are listed only where ``why`` is asked.
+
+    ``stale`` is what baselines record and was not found; None where there was no baseline.
+    """
+    unmatched = unmatched_as_json(reports)
+    gone = {} if stale is None else {"stale_baseline": [stale_as_json(each) for each in stale]}
     return document(
-        files=[_file(report, why) for report in reports],
+        files=[_file(*each, why) for each in zip(reports, unmatched, strict=True)],
+        **gone,
         summary=summary_as_json(summarise(reports)),
     )
 
 
 def document(**content: Any) -> str:
     """A JSON document that says which tool and which version of the format wrote it."""
-    return json.dumps({**document_head(), **content}, indent=2, allow_nan=False) + "\n"
+    return inert(json.dumps({**document_head(), **content}, indent=2, allow_nan=False)) + "\n"
 
 
 def document_head() -> dict[str, Any]:
@@ -47,6 +57,7 @@ def summary_as_json(counts: Summary) -> dict[str, Any]:
         "errors": counts.errors,
         "by_code": counts.by_code,
         "by_severity": counts.by_severity,
+        "ignored": counts.ignored,
     }
 
 
@@ -73,11 +84,15 @@ def json_value(value: Any) -> Any:
     return str(value)
 
 
-def _file(report: FileReport, why: bool) -> dict[str, Any]:
+def _file(report: FileReport, unmatched: list[dict[str, Any]], why: bool) -> dict[str, Any]:
     entry: dict[str, Any] = {"path": report.path, "status": "error" if report.error else "ok"}
     if report.error:
         entry["error"] = {"code": report.error.code, "message": report.error.message}
     entry["findings"] = [finding_as_json(finding) for finding in report.findings]
+    entry["ignored"] = [
+        ignored_as_json(each, finding_as_json(each.finding)) for each in report.ignored
+    ]
+    entry["unmatched_ignores"] = unmatched
     if why:
         entry["skips"] = [_skip(skip) for skip in report.skips]
     if report.probed is not None:

@@ -17,20 +17,14 @@ from .terminal import printable
 _COUNTS = ("tests", "failures", "errors")
 
 
-def render_junit(
-    reports: Sequence[FileReport], *, root: str, fail_on: Severity | None = None
-) -> str:
-    """The document.
+def render_junit(reports: Sequence[FileReport], *, root: str) -> str:
+    """The document; files are named from ``root``.
 
-    Args:
-        reports: one a file.
-        root: the folder from which files are named.
-        fail_on: the least severity that fails a case, None for none. What keeps a file from being
-            read is an error whatever is said here.
+    What keeps a file from being read is an error, whatever the severity that fails its cases.
     """
     suites = ElementTree.Element("testsuites", name="onnxstride")
     for report, file in zip(reports, entries(reports), strict=True):
-        _suite(suites, printable(relative(report.path, root)), file, fail_on)
+        _suite(suites, printable(relative(report.path, root)), file, report.fail_on)
     for count in _COUNTS:
         suites.set(count, str(sum(int(suite.get(count, "0")) for suite in suites)))
     ElementTree.indent(suites)

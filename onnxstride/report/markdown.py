@@ -6,14 +6,16 @@ A page of GitHub's takes 1 MiB, so rows are counted and long cells cut.
 import re
 from collections.abc import Iterator, Sequence
 
-from ..engine.results import FileReport, summarise
+from ..engine.results import FileReport, Stale, summarise
 from .entries import Entry, entries, flat, worst_first
+from .ignored import complaints
 from .terminal import printable
 from .text import outcome
 
 _HEAD = ("severity", "rule", "model", "node", "finding")
 _MOST_ROWS = 200
 _MOST_PROBES = 50
+_MOST_COMPLAINTS = 100
 _LONGEST_NAME, _LONGEST_MESSAGE = 200, 500
 _PROBE_WIDTH = 120
 
@@ -22,8 +24,11 @@ _MARKUP = frozenset("\\`*_{}[]<>|#~$&")
 _LIVE = re.compile(r"@|#\d|:[\w+-]|://|www\.")
 
 
-def render_markdown(reports: Sequence[FileReport]) -> str:
-    """The counts, a table of findings, the worst first, and what probes saw."""
+def render_markdown(reports: Sequence[FileReport], *, stale: Sequence[Stale] = ()) -> str:
+    """The counts, a table of findings, the worst first, and what probes saw.
+
+    Between the two stand wishes that matched nothing, and what baselines record and was not found.
+    """
     lines = ["## onnxstride", "", outcome(summarise(reports)), ""]
     listed = worst_first(flat(entries(reports)))
     if listed:
@@ -32,6 +37,11 @@ def render_markdown(reports: Sequence[FileReport]) -> str:
         lines.append("")
     if len(listed) > _MOST_ROWS:
         lines += [f"{len(listed) - _MOST_ROWS} more are not listed.", ""]
+    told = complaints(reports, stale)
+    lines += [f"- {escaped(_cut(line, _LONGEST_MESSAGE))}" for line in told[:_MOST_COMPLAINTS]]
+    if len(told) > _MOST_COMPLAINTS:
+        lines.append(f"- {len(told) - _MOST_COMPLAINTS} more are not listed.")
+    lines += [""] * bool(told)
     lines += _probes(reports)
     return "\n".join(lines).rstrip() + "\n"
 

@@ -5,6 +5,8 @@ GitHub tells results apart by ``primaryLocationLineHash``, which an upload would
 up from lines of text; it is the finding's own fingerprint here. A file that could not be read is a
 result, for viewers show nothing else, and a notification of an invocation that did not succeed.
 There are no ``automationDetails``: an upload sets them to its category only where they are missing.
+Findings that are ignored are left out, not marked with ``suppressions``: GitHub's code scanning
+opens alerts for suppressed results all the same, unless a repository is set up to dismiss them.
 
 Sources: OASIS, Static Analysis Results Interchange Format 2.1.0; GitHub, SARIF support for code
 scanning, for what is required, and for the limits on texts and results.
@@ -22,7 +24,7 @@ from .cards import RuleCard
 from .entries import Entry, entries, flat, worst_first
 from .json import json_value
 from .paths import relative
-from .terminal import printable
+from .terminal import inert, printable
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LONGEST = 1024  # of a description
@@ -55,7 +57,7 @@ def render_sarif(reports: Sequence[FileReport], rules: Sequence[RuleCard], *, ro
         "results": [_result(entry, index, root) for entry in shown],
     }
     document = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
-    return json.dumps(document, indent=2, allow_nan=False) + "\n"
+    return inert(json.dumps(document, indent=2, allow_nan=False)) + "\n"
 
 
 def _rule(card: RuleCard) -> dict[str, Any]:

@@ -12,8 +12,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..engine.results import UNJUDGED, FileReport, Summary, summarise
+from ..engine.results import UNJUDGED, FileReport, Ignored, Stale, Summary, summarise
 from ..rule import Finding, NodeRef, Skip
+from .ignored import complaints, reason_of
 from .terminal import printable, styled, wrapped
 
 _INDENT = " " * 9  # two, a code, two: messages start under the severity
@@ -28,6 +29,7 @@ def render_text(
     color: bool = False,
     why: bool = False,
     summary: bool = True,
+    stale: Sequence[Stale] = (),
 ) -> str:
     """All reports as text that ends in a newline, or nothing at all.
 
@@ -35,10 +37,13 @@ def render_text(
         reports: one a file, in the order to print them.
         width: columns to wrap messages at; headings may be longer.
         color: mark severities by colour too.
-        why: also list the nodes that a rule could not judge.
-        summary: end with the counts, and show all that a probe saw.
+        why: also list what was ignored, and the nodes that a rule could not judge.
+        summary: end with the counts, and show all that a probe saw; before the counts come the
+            wishes that matched nothing.
+        stale: what a baseline records and was not found.
     """
     blocks = [_file(report, width, color, why, summary) for report in reports]
+    blocks.append("\n".join(complaints(reports if summary else (), stale)))
     if summary:
         counts = summarise(reports)
         blocks.append("\n".join([outcome(counts, color), *_codes(counts, width)]))
@@ -46,7 +51,11 @@ def render_text(
 
 
 def render_statistics(
-    reports: Sequence[FileReport], *, width: int = 80, color: bool = False
+    reports: Sequence[FileReport],
+    *,
+    width: int = 80,
+    color: bool = False,
+    stale: Sequence[Stale] = (),
 ) -> str:
     """How often each rule was broken, the most often first, and the files that have an error."""
     counts = summarise(reports)
@@ -60,7 +69,8 @@ def render_statistics(
         for report in reports
         if report.error
     ]
-    return _joined([*errors, "\n".join(lines), outcome(counts, color)])
+    told = "\n".join(complaints(reports, stale))
+    return _joined([*errors, "\n".join(lines), told, outcome(counts, color)])
 
 
 def _joined(blocks: Iterable[str]) -> str:
@@ -71,6 +81,7 @@ def _joined(blocks: Iterable[str]) -> str:
 def _file(report: FileReport, width: int, color: bool, why: bool, summary: bool) -> str:
     lines = [*_error(report, width, color), *_findings(report.findings, width, color)]
     if why:
+        lines += _ignored(report.ignored, width, color)
         lines += _skips(report.skips, width, color)
     if report.probed is not None and summary:
         from .probe import probe_lines
@@ -115,6 +126,20 @@ def remedies(finding: Finding) -> str:
     return f"Remedies: {named}." if named else ""
 
 
+def _ignored(ignored: Sequence[Ignored], width: int, color: bool) -> Iterator[str]:
+    columns = _columns([each.finding.node for each in ignored])
+    label = styled(f"{'ignored':<{_SEVERITY_WIDTH}}", "faint", color=color)
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for each in ignored:
+        key = (each.finding.code, reason_of(each.ignore))
+        groups.setdefault(key, []).append(each.finding)
+    for (code, reason), group in groups.items():
+        for finding in group:
+            name = styled(finding.name, "faint", color=color)
+            yield f"  {code}  {label}  {_where(finding.node, columns)}  {name}"
+        yield from wrapped(printable(reason), indent=_INDENT, width=width)
+
+
 def _skips(skips: Sequence[Skip], width: int, color: bool) -> Iterator[str]:
     columns = _columns([skip.node for skip in skips])
     groups: dict[tuple[str, str], list[Skip]] = {}
@@ -139,13 +164,8 @@ def _where(node: NodeRef, columns: tuple[int, int]) -> str:
     return f"{_node(node):<{columns[0]}}  {printable(node.op_type):<{columns[1]}}"
 
 
-def node_path(node: NodeRef) -> str:
-    """A node with the scopes around it, as its model spells them: not safe to print."""
-    return " > ".join([*node.scope, node.name])
-
-
 def _node(node: NodeRef) -> str:
-    return printable(node_path(node))
+    return printable(node.path)
 
 
 def outcome(counts: Summary, color: bool = False) -> str:
@@ -156,8 +176,10 @@ def outcome(counts: Summary, color: bool = False) -> str:
         for severity, count in counts.by_severity.items()
         if count
     ]
+    parts = parts or ["nothing found"]
+    parts += [f"{counts.ignored} ignored"] * bool(counts.ignored)
     models, layers = _plural(counts.files, "model"), _plural(counts.layers, "layer")
-    return f"{models}, {layers}: {', '.join(parts) or 'nothing found'}"
+    return f"{models}, {layers}: {', '.join(parts)}"
 
 
 def _codes(counts: Summary, width: int) -> Iterator[str]:

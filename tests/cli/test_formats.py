@@ -15,7 +15,7 @@ from onnxstride.report.formats import FORMATS
 from onnxstride.rule import Severity
 from tests import schema
 from tests.cli.running import Lint, linting
-from tests.report import sarif_checker, test_gitlab
+from tests.report import sarif_checker, test_gitlab, test_model_explorer
 
 ROOT = Path(__file__).parents[2]
 HEAD = '<ir_version: 8, opset_import: ["": 17]>\n'
@@ -60,6 +60,10 @@ def _junit(text: str) -> None:
     assert [suite.name for suite in whole] == list(MODELS)
 
 
+def _model_explorer(text: str) -> None:
+    test_model_explorer.check(json.loads(text))
+
+
 def _github(text: str) -> None:
     for line in text.splitlines():
         assert re.match(r"::(error|warning|notice) file=[^,:]+,title=[^,:]+::", line)
@@ -77,6 +81,7 @@ CHECKS: dict[str, Callable[[str], None]] = {
     "gitlab": _gitlab,
     "junit": _junit,
     "github": _github,
+    "model-explorer": _model_explorer,
 }
 
 
@@ -158,7 +163,7 @@ def test_a_file_that_cannot_be_written_is_an_error(lint: Lint) -> None:
     result = lint("clean.onnxtxt", "--also", "json=no/such/a.json")
     assert result.code == 2
     assert result.out.startswith("1 model")
-    assert "cannot write 'no/such/a.json'" in result.err
+    assert "no/such/a.json: there is no such folder; make it first" in result.err
 
 
 def test_the_environment_names_the_format_of_the_report(

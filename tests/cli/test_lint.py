@@ -238,8 +238,8 @@ class TestOutputFile:
         result = lint("clean.onnxtxt", "--output-file", "no/such/folder/report.txt")
         assert result.code == 2
         assert result.err == (
-            "onnxstride: error: cannot write 'no/such/folder/report.txt': "
-            "No such file or directory\n"
+            "onnxstride: error: no/such/folder/report.txt: "
+            "there is no such folder; make it first\n"
         )
 
     def test_devices_are_written_to_not_replaced(self, lint: Lint) -> None:
@@ -403,7 +403,7 @@ def test_a_fault_of_ours_is_one_line(lint: Lint, monkeypatch: pytest.MonkeyPatch
     def fail(*_: object, **__: object) -> None:
         raise LookupError("planted")
 
-    monkeypatch.setattr("onnxstride.selection.select_rules", fail)
+    monkeypatch.setattr("onnxstride.registry.load_rules", fail)
     result = lint("clean.onnxtxt")
     assert result.code == 2
     assert result.err == (

@@ -12,6 +12,7 @@ import pytest
 
 from onnxstride.modelfile import open_model
 from onnxstride.verify import complete
+from tests.planting import write_files
 
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "models"
@@ -66,15 +67,69 @@ def test_lint_loads_little_beyond_onnx_and_click(
     assert others - AFFORDABLE == set()
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [["rules"], ["explain", "UP101"], ["rules", "--output-format", "json"]],
-    ids=["rules", "explain", "rules as json"],
-)
-def test_documentation_needs_no_onnx(arguments: list[str]) -> None:
-    """Reading about rules does not load the library for reading models."""
+CONFIGURING = {"tomllib", "onnxstride.config.reading"}
+
+
+def test_a_lint_without_a_configuration_loads_no_parser_of_one(tmp_path: Path) -> None:
+    """Looking for one is a matter of a few names; one that is there is read."""
+    write_files(tmp_path, {"pyproject.toml": "[project]\nname = 'onnxstride-x'\n[tool.other]\n"})
+    (tmp_path / "net.onnxtxt").write_bytes((MODELS / "fsrcnn.onnxtxt").read_bytes())
+    setup = RUN.format(arguments=["lint", str(tmp_path / "net.onnxtxt")])
+    assert not CONFIGURING & modules_after(setup)
+    write_files(tmp_path, {"onnxstride.toml": "fail-on = 'error'"})
+    assert modules_after(setup) >= CONFIGURING
+
+
+# What only other commands, formats and options are about.
+ELSEWHERE = ("fitting", "library", "pictures", "probe", "surgery", "verify", "geometry.ties")
+MOST_MODULES = 130  # of onnxstride itself, besides one for each rule
+
+
+def of_others(loaded: set[str]) -> set[str]:
+    """Modules of onnxstride that a plain lint has no use for."""
+    places = tuple(f"onnxstride.{place}" for place in ELSEWHERE)
+    return {name for name in loaded if name.startswith(places)}
+
+
+def own(loaded: set[str]) -> set[str]:
+    """Modules of onnxstride that are no rules."""
+    return {
+        name
+        for name in loaded
+        if name.partition(".")[0] == "onnxstride" and not name.startswith("onnxstride.rules.")
+    }
+
+
+def test_lint_loads_little_of_onnxstride() -> None:
+    """Of a model with fixed sizes it loads the graph, the rules, and what these two need."""
+    loaded = modules_after(RUN.format(arguments=["lint", str(MODELS / "dcgan_generator.onnxtxt")]))
+    assert of_others(loaded) == set()
+    assert len(own(loaded)) <= MOST_MODULES
+
+
+def test_a_module_too_many_is_seen() -> None:
+    """A package that a lint has no use for, and modules beyond the number that is allowed."""
+    setup = RUN.format(arguments=["lint", str(MODELS / "dcgan_generator.onnxtxt")])
+    others = "onnxstride.verify, onnxstride.library, onnxstride.engine.rewriting"
+    heavier = modules_after(f"import {others}, onnxstride.report.html\n{setup}")
+    assert {"onnxstride.verify", "onnxstride.library"} <= of_others(heavier)
+    assert len(own(heavier)) > MOST_MODULES
+
+
+@pytest.mark.parametrize("option", [[], ["--output-format", "json"]], ids=["text", "json"])
+@pytest.mark.parametrize("command", [["rules"], ["rewrites"]])
+def test_documentation_needs_no_onnx(command: list[str], option: list[str]) -> None:
+    """Reading about rules and rewrites does not load the library for reading models."""
+    arguments = [*command, *option]
     loaded = modules_after(RUN.format(arguments=arguments))
     assert not {"onnx", *HEAVY} & loaded
+
+
+@pytest.mark.parametrize("name", ["UP101", "maxpool-to-conv"])
+def test_explaining_runs_no_model(name: str) -> None:
+    """The examples of a rule are linted for what is said of them, which takes onnx and no more."""
+    loaded = modules_after(RUN.format(arguments=["explain", name]))
+    assert not HEAVY & loaded
 
 
 @pytest.mark.parametrize("argument", ["--version", "--help"])

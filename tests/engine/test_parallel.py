@@ -9,6 +9,7 @@ import pytest
 
 from onnxstride.engine.lint import lint_file
 from onnxstride.engine.parallel import Job, lint_each
+from onnxstride.engine.policy import Policy
 from onnxstride.errors import UsageError
 from onnxstride.graph import Bindings
 from onnxstride.registry import load_rules
@@ -38,13 +39,17 @@ class OneByOne(Executor):
             yield fn(*given)
 
 
+def jobs(paths: Iterable[str], codes: tuple[str, ...] = CODES) -> list[Job]:
+    return [Job(path, codes, (), Policy()) for path in paths]
+
+
 def test_processes_report_what_one_process_does(tmp_path: Path) -> None:
     """Every finding, skip and error, in the order of the files."""
     (tmp_path / "bad.onnx").write_bytes(b"no model")
     paths = [MODELS[3], str(tmp_path / "bad.onnx"), *MODELS[:3], str(tmp_path / "missing.onnx")]
-    expected = [lint_file(path, load_rules(), Bindings()) for path in paths]
+    expected = [lint_file(path, load_rules(), Policy()) for path in paths]
     with ProcessPoolExecutor(2) as executor:
-        found = list(lint_each(paths, Job(CODES, (), Bindings()), executor))
+        found = list(lint_each(jobs(paths), executor))
     assert found == expected
     assert [bool(report.error) for report in found] == [False, True, False, False, False, True]
 
@@ -53,7 +58,7 @@ def test_processes_report_what_one_process_does(tmp_path: Path) -> None:
 def test_any_executor_will_do(executor: Executor) -> None:
     """The order is that of the paths, whatever finishes first."""
     with executor:
-        found = list(lint_each(MODELS[:4], Job(("UP101",), (), Bindings()), executor))
+        found = list(lint_each(jobs(MODELS[:4], ("UP101",)), executor))
     assert [report.path for report in found] == MODELS[:4]
     assert {finding.code for report in found for finding in report.findings} <= {"UP101"}
 
@@ -62,21 +67,20 @@ def test_rules_of_a_folder_are_found_in_other_processes(tmp_path: Path) -> None:
     """They travel as the folder's name."""
     folder = write_files(tmp_path / "own", {"planted.py": rule_source()})
     with ProcessPoolExecutor(1) as executor:
-        job = Job(("XX101",), (str(folder),), Bindings())
-        [report] = lint_each(MODELS[-1:], job, executor)
+        [report] = lint_each([Job(MODELS[-1], ("XX101",), (str(folder),), Policy())], executor)
     assert {finding.code for finding in report.findings} == {"XX101"}
 
 
 def test_a_contradicting_size_is_the_same_error() -> None:
     """An exception of ours survives the way back."""
-    job = Job(CODES, (), Bindings(shapes={"image": (1, 2)}))
+    job = Job(MODELS[0], CODES, (), Policy(Bindings(shapes={"image": (1, 2)})))
     with ProcessPoolExecutor(1) as executor, pytest.raises(UsageError, match="image"):
-        list(lint_each(MODELS[:1], job, executor))
+        list(lint_each([job], executor))
 
 
 def test_reports_come_as_they_are_ready() -> None:
     """The first can be had while others are still to be done."""
     executor = OneByOne()
-    reports = lint_each(MODELS, Job(CODES, (), Bindings()), executor)
+    reports = lint_each(jobs(MODELS), executor)
     assert next(reports).path == MODELS[0]
     assert executor.done == 1

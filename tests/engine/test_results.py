@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from onnxstride.engine.results import FileError, FileReport, Summary, reaches, summarise
+from onnxstride.engine.results import FileError, FileReport, Summary, fails, reaches, summarise
 from onnxstride.rule import Severity, Skip
 from tests.planting import CONV, finding, report
 
@@ -23,6 +23,7 @@ def test_summary_counts_files_layers_and_findings() -> None:
         layers=2,
         by_code={"DN201": 2, "UP101": 1},
         by_severity={"error": 0, "warning": 2, "note": 1},
+        ignored=0,
     )
 
 
@@ -30,13 +31,18 @@ def test_summary_counts_files_layers_and_findings() -> None:
 @pytest.mark.parametrize("level", list(Severity))
 def test_a_level_is_reached_from_above(worst: Severity, level: Severity) -> None:
     """A finding reaches its own level and those below it, and no error of a file counts."""
-    reports = [report("a", finding(severity=worst)), MIXED[1]]
-    assert reaches(reports, level) == (worst.rank >= level.rank)
+    found = report("a", finding(severity=worst))
+    assert reaches(found, level) == (worst.rank >= level.rank)
+    assert not reaches(found, None)
+    reports = [MIXED[1]._replace(fail_on=Severity.NOTE), found._replace(fail_on=level)]
+    assert fails(reports) == (worst.rank >= level.rank)
 
 
-def test_nothing_reaches_no_level() -> None:
-    """Clean files and unreadable ones hold no findings."""
-    assert not reaches(MIXED[1:], Severity.NOTE)
+def test_each_file_has_its_own_level() -> None:
+    """A finding counts against the level of its own file."""
+    noted = report("a", finding(severity=Severity.NOTE))
+    assert not fails([noted, MIXED[1]._replace(fail_on=Severity.NOTE)])
+    assert fails([noted._replace(fail_on=Severity.NOTE)])
 
 
 def test_reports_travel_between_processes() -> None:

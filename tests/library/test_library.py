@@ -18,13 +18,13 @@ from onnxstride.cli import main
 from onnxstride.commands.rewrite import rewrite as command
 from onnxstride.engine.delivery import NotProven
 from onnxstride.engine.lint import lint_file
-from onnxstride.engine.planning import CHOICES, RANGES
+from onnxstride.engine.policy import Policy
 from onnxstride.engine.reporting import report_file
 from onnxstride.errors import ModelError, NotAModel, UnreadableFile, UsageError
 from onnxstride.graph import Bindings
 from onnxstride.modelfile import open_model
 from onnxstride.registry import load_rules
-from onnxstride.rewrite import Options
+from onnxstride.rewrite import CHOICES, RANGES, Options
 from onnxstride.verify import Verdict, complete
 from tests.planting import rule_source, write_files
 
@@ -73,7 +73,7 @@ class TestLint:
         """The same reports, in the same order."""
         report = library.lint(folder)
         paths = sorted(str(path) for path in folder.iterdir())
-        assert report.files == tuple(lint_file(path, load_rules(), Bindings()) for path in paths)
+        assert report.files == tuple(lint_file(path, load_rules(), Policy()) for path in paths)
         assert "UP101" in codes(report)
         assert not report
 
@@ -122,6 +122,25 @@ class TestLint:
         """The report is the same, whoever made its parts."""
         with pool(2) as executor:
             assert library.lint(folder, executor=executor) == library.lint(folder)
+
+    def test_configurations_are_heeded(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The closest to each file, one that is named, or none; the report passes by theirs."""
+        write_files(folder, {"onnxstride.toml": "select = ['UP101']\nfail-on = 'error'"})
+        write_files(folder, {"other.toml": "select = ['UP103']"})
+        report = library.lint(folder / "uneven.onnxtxt")
+        assert codes(report) == ["UP101"]
+        assert report
+        assert not report.passes("warning")
+        named = library.lint(folder / "uneven.onnxtxt", config=folder / "other.toml")
+        assert codes(named) == ["UP103"]
+        assert not named
+        alone = library.lint(folder / "uneven.onnxtxt", isolated=True)
+        assert set(codes(alone)) >= {"UP101", "UP103"}
+        assert codes(library.lint(folder / "uneven.onnxtxt", select="UP103")) == ["UP103"]
+        with ThreadPoolExecutor(2) as executor:
+            assert library.lint(folder, executor=executor) == library.lint(folder)
+        monkeypatch.chdir(folder)
+        assert codes(library.lint(binary(folder, "uneven"))) == ["UP101"]
 
     def test_a_probe_shows_what_the_model_draws(self, folder: Path) -> None:
         """As --probe does."""
@@ -218,6 +237,19 @@ class TestRewrite:
         assert result.output is None
         assert [node.op_type for node in result.load().graph.node] == ["Conv"]
         assert library.verify(given, result.load())
+
+    def test_a_configuration_is_heeded(self, folder: Path) -> None:
+        """What is left out is as it says; what is given is not."""
+        write_files(folder, {"onnxstride.toml": "[rewrite]\nuse = ['avgpool-to-conv']\nrtol = 0.5"})
+        pool, uneven = folder / "pool.onnxtxt", folder / "uneven.onnxtxt"
+        made = library.rewrite(pool, verify=False)
+        assert [change.rewrite for change in made.changes] == ["avgpool-to-conv"]
+        assert not library.rewrite(pool, verify=False, isolated=True).changes
+        other = library.rewrite(uneven, use="deconv-pad-kernel", verify=False)
+        assert [change.rewrite for change in other.changes] == ["deconv-pad-kernel"]
+        write_files(folder, {"other.toml": "[rewrite]\nallow = 'training'\nnodes = 'x'"})
+        named = library.rewrite(uneven, config=folder / "other.toml", verify=False)
+        assert not named.changes
 
     def test_findings_are_mended(self, folder: Path) -> None:
         """As far as is allowed; what more could be done is counted."""

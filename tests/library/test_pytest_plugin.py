@@ -54,6 +54,28 @@ class TestOption:
             run = pytester.runpytest_inprocess(*BY_NAME, "--onnxstride", argument)
             run.assert_outcomes(failed=1)
 
+    def test_configurations_are_heeded(self, pytester: pytest.Pytester, models: Path) -> None:
+        """The closest one, one for all, or none; options come first."""
+        write_files(models, {"onnxstride.toml": "fail-on = 'never'"})
+        write_files(models, {"strict.toml": "fail-on = 'warning'"})
+        for options, failed in (
+            ((), 0),
+            (("--onnxstride-fail-on", "warning"), 1),
+            (("--onnxstride-config", "models/strict.toml"), 1),
+            (("--onnxstride-isolated",), 1),
+        ):
+            run = pytester.runpytest_inprocess(*BY_NAME, "--onnxstride", *options, "models")
+            run.assert_outcomes(passed=2 - failed, failed=failed)
+
+    def test_a_broken_configuration_is_told(self, pytester: pytest.Pytester, models: Path) -> None:
+        """In one line, by every test that it is to hold for."""
+        write_files(models, {"onnxstride.toml": "fail-on = 'nver'"})
+        run = pytester.runpytest_inprocess(*BY_NAME, "--onnxstride", "models/clean.onnxtxt")
+        run.assert_outcomes(failed=1)
+        run.stdout.fnmatch_lines(
+            ["models/onnxstride.toml:1: expected fail-on to be one of *never*"]
+        )
+
     def test_nothing_is_collected_without_it(self, pytester: pytest.Pytester, models: Path) -> None:
         """A folder of models is no folder of tests."""
         run = pytester.runpytest_inprocess(*BY_NAME, "models")

@@ -122,7 +122,9 @@ class TestRefusals:
             pytest.param("def broken(:", "SyntaxError", id="syntax error"),
             pytest.param("raise SystemExit(0)", "SystemExit", id="exits cleanly on import"),
             pytest.param('"""Text."""', "has no RULE", id="no RULE"),
-            pytest.param('"""Text."""\nRULE = "UP101"', "has no RULE", id="RULE of another type"),
+            pytest.param(
+                '"""Text."""\nRULE = "UP101"', "has a str for its RULE", id="RULE of another type"
+            ),
             pytest.param(
                 rule_source().replace("def check", "def other"), "has no check", id="no check"
             ),

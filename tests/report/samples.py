@@ -6,7 +6,8 @@
 from pathlib import Path
 
 from onnxstride import __version__
-from onnxstride.engine.results import FileError, FileReport
+from onnxstride.engine.results import FileError, FileReport, Ignore, Ignored, Place, Stale
+from onnxstride.engine.spots import Shown, Spot
 from onnxstride.report.cards import RuleCard
 from onnxstride.report.formats import FORMATS, Request
 from onnxstride.rule import NodeRef, Remedy, Safety, Severity, Skip
@@ -21,9 +22,12 @@ SUFFIXES = {
     "gitlab": "json",
     "junit": "xml",
     "markdown": "md",
+    "model-explorer": "json",
 }
 
 DEEP = NodeRef("up", "ConvTranspose", "", ("loop.body",), ("up_out",))
+KNOWN = Ignore(("XX",), "*", "not yet", "config", "onnxstride.toml:12")
+VAIN = Ignore(("XX103",), "up[0]", "", "model", "models/generator.onnx", is_glob=False)
 REPORTS = (
     report(
         "models/generator.onnx",
@@ -40,16 +44,21 @@ REPORTS = (
         ),
         finding("DN201", name="fixed-pooling", severity=Severity.NOTE, message="100% fixed."),
         skips=[Skip("DN203", CONV, "size unknown")],
+    )._replace(
+        ignored=(Ignored(finding("XX102"), KNOWN),),
+        unmatched=(VAIN,),
+        shown=Shown("generator", {DEEP: Spot("loop/body", "up"), CONV: Spot("generator", "conv")}),
     ),
     FileReport("models/broken.onnx", FileError("E002", "its bytes are no ONNX model")),
-    report("models/clean.onnx"),
+    report("models/clean.onnx")._replace(shown=Shown("clean", {})),
 )
 CARDS = (
     RuleCard("DN201", "fixed-pooling", "note", "Pools.", "Pools.\n\nMore.", "# DN201\n\nPools."),
     RuleCard("UP101", "uneven-overlap", "warning", "Taps.", "Taps.", "# UP101\n\nTaps."),
     RuleCard("E002", "not-a-model", "error", "No model.", "No model.", "No model."),
 )
-REQUEST = Request(lambda: CARDS, str(Path.cwd()), Severity.WARNING)
+STALE = Stale("baseline.json", Place("models/clean.onnx", "UP101", "up"), 2, 0)
+REQUEST = Request(lambda: CARDS, str(Path.cwd()), stale=[STALE])
 
 
 def golden(name: str) -> Path:

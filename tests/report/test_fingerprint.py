@@ -9,8 +9,8 @@ from hypothesis import given
 from onnx import parser
 
 from onnxstride.engine.lint import lint_file
+from onnxstride.engine.policy import Policy
 from onnxstride.engine.results import FileReport
-from onnxstride.graph import Bindings
 from onnxstride.registry import load_rules
 from onnxstride.report import fingerprint
 from onnxstride.report.entries import entries, flat
@@ -46,7 +46,7 @@ def linted(model: onnx.ModelProto, path: Path) -> FileReport:
     """What the built-in rules say of a model that is written there."""
     path.parent.mkdir(exist_ok=True)
     onnx.save(model, path)
-    return lint_file(str(path), load_rules(), Bindings({}, {}))
+    return lint_file(str(path), load_rules(), Policy())
 
 
 def assert_stable(folder: Path) -> None:

@@ -59,7 +59,10 @@ def test_text_takes_what_is_asked_of_it() -> None:
     text = FORMATS["text"]
     assert "size unknown" in text(REPORTS, REQUEST._replace(why=True))
     assert "\x1b[" in text(REPORTS, REQUEST._replace(color=True))
-    assert text([report()], REQUEST._replace(summary=False)) == ""
+    assert text([report()], REQUEST._replace(summary=False, stale=None)) == ""
+    assert "2 recorded, 0 found" in text([report()], REQUEST._replace(summary=False))
+    assert "2 recorded, 0 found" in text(REPORTS, REQUEST._replace(statistics=True))
+    assert "         onnxstride.toml:12: not yet\n" in text(REPORTS, REQUEST._replace(why=True))
     assert "     1  UP101  uneven-overlap\n" in text(REPORTS, REQUEST._replace(statistics=True))
 
 

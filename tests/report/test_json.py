@@ -77,6 +77,7 @@ def test_the_document_holds_everything_in_the_order_given() -> None:
         "errors": 2,
         "by_code": {"DN201": 1, "UP101": 1},
         "by_severity": {"error": 0, "warning": 1, "note": 1},
+        "ignored": 0,
     }
 
 
@@ -149,6 +150,10 @@ def test_the_document_is_ascii_and_the_same_every_time() -> None:
         pytest.param(["files", 0, "findings", 0, "extra"], 1, id="extra field"),
         pytest.param(["summary", "by_severity"], {}, id="severities missing"),
         pytest.param(["schema_version"], "2", id="another version"),
+        pytest.param(["files", 0, "ignored"], [{}], id="ignored by nobody"),
+        pytest.param(["files", 0, "unmatched_ignores"], [{"code": "UP"}], id="a wish of nobody"),
+        pytest.param(["stale_baseline"], [{"recorded": 1}], id="stale without a place"),
+        pytest.param(["summary", "ignored"], -1, id="less than none ignored"),
     ],
 )
 def test_the_schema_refuses_other_documents(path: list[Any], value: object) -> None:

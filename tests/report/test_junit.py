@@ -16,7 +16,7 @@ from tests.report.hostile import RUNS, law
 
 def suites(*reports: FileReport, fail_on: Severity | None = Severity.WARNING) -> list[TestSuite]:
     """The suites as the parser reads them; the counts of the whole are their sums."""
-    text = render_junit(reports, root=".", fail_on=fail_on)
+    text = render_junit([report._replace(fail_on=fail_on) for report in reports], root=".")
     whole: Any = JUnitXml.fromstring(text.encode())
     found: list[TestSuite] = list(whole)
     for count in ("tests", "failures", "errors"):

@@ -40,9 +40,12 @@ class TestJsonl:
         for file in document["files"]:
             if "error" in file:
                 expected.append({"kind": "error", "path": file["path"], **file["error"]})
-            expected += [
-                {"kind": "finding", "path": file["path"], **each} for each in file["findings"]
-            ]
+            for kind, key in (
+                ("finding", "findings"),
+                ("ignored", "ignored"),
+                ("unmatched_ignore", "unmatched_ignores"),
+            ):
+                expected += [{"kind": kind, "path": file["path"], **each} for each in file[key]]
         assert told == expected
         head = {key: document[key] for key in ("schema_version", "tool")}
         assert summary == {"kind": "summary", **head, **document["summary"]}

@@ -35,8 +35,8 @@ class Size(NamedTuple):
     is_proven: bool
 
 
-def figures(anatomy: Anatomy, findings: Sequence[Finding]) -> Iterator[Figure]:
-    """The model in a line of figures."""
+def figures(anatomy: Anatomy, findings: Sequence[Finding], ignored: int = 0) -> Iterator[Figure]:
+    """The model in a line of figures; ``ignored`` findings are not among the others."""
     layers, summary = anatomy.layers, anatomy.summary
     yield Figure("layers", f"{len(layers):,}", "")
     strided = [each for each in layers if each.total_stride and None not in each.total_stride]
@@ -47,7 +47,7 @@ def figures(anatomy: Anatomy, findings: Sequence[Finding]) -> Iterator[Figure]:
         yield _sight(spread[-1])
     yield _count("parameters", summary.parameters)
     yield _count("multiply-adds", summary.multiply_adds)
-    yield Figure("findings", *_findings(findings))
+    yield Figure("findings", *_findings(findings, ignored))
 
 
 def _stride(strided: Sequence[LayerFigures]) -> Figure:
@@ -78,11 +78,12 @@ def _count(what: str, count: int | None) -> Figure:
     return Figure(what, short, "" if short == f"{count:,}" else f"{count:,}")
 
 
-def _findings(findings: Sequence[Finding]) -> tuple[str, str]:
+def _findings(findings: Sequence[Finding], ignored: int) -> tuple[str, str]:
     counts = [
         words.plural(sum(each.severity is severity for each in findings), severity.value)
         for severity in Severity
     ]
+    counts.append(f"{ignored:,} ignored")
     return f"{len(findings):,}", ", ".join(each for each in counts if not each.startswith("0 "))
 
 
