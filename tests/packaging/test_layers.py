@@ -17,6 +17,7 @@ LAYERS: dict[str, set[str]] = {
     "geometry": set(),
     "nearest": set(),
     "plugins": set(),
+    "process": set(),
     "rule": set(),
     "screen": set(),
     "spelling": set(),
@@ -30,6 +31,7 @@ LAYERS: dict[str, set[str]] = {
     "api": {"analysis", "geometry", "graph", "rule", "wording"},
     "rules": {"api"},
     "rewrites": {"api", "fitting", "surgery"},
+    "config": {"errors", "nearest", "rewrite", "rule"},
     "discovery": {"errors", "plugins"},
     "registry": {"discovery", "errors", "nearest", "rewrite", "rule", "spelling", "surgery"},
     "scaffold": {"errors", "spelling"},
@@ -38,20 +40,31 @@ LAYERS: dict[str, set[str]] = {
     "probe": {"analysis", "errors", "geometry", "graph", "modelfile", "rule", "verify", "wording"},
     "pictures": {"errors", "geometry", "probe", "wording"},
     "engine": {
-        *("analysis", "debug", "errors", "geometry", "graph", "modelfile", "nearest", "probe"),
-        *("registry", "rewrite", "rule", "selection", "surgery", "verify", "wording"),
+        *("analysis", "config", "debug", "errors", "geometry", "graph", "modelfile", "nearest"),
+        *("probe", "registry", "rewrite", "rule", "selection", "surgery", "verify", "wording"),
     },
     "report": {"engine", "probe", "rule", "verify", "version", "wording"},
     "library": {
-        *("engine", "errors", "graph", "modelfile", "registry", "report", "rewrite", "rule"),
+        *(
+            "config",
+            "engine",
+            "errors",
+            "graph",
+            "modelfile",
+            "registry",
+            "report",
+            "rewrite",
+            "rule",
+        ),
         *("selection", "verify"),
     },
     "pytest_plugin": {"engine", "errors", "library"},
-    "explain": {"registry", "report"},
+    "pages": {"registry", "rule"},
+    "explain": {"pages", "registry", "report"},
     "progress": {"report"},
-    "output": {"errors"},
+    "output": {"errors", "modelfile"},
     "commands": {
-        *("explain", "nearest"),
+        *("config", "explain", "nearest"),
         *(
             "engine",
             "errors",
@@ -69,7 +82,7 @@ LAYERS: dict[str, set[str]] = {
         *("commands", "debug", "engine", "errors", "explain", "output", "progress", "registry"),
         *("report", "rule", "screen", "selection", "version"),
     },
-    "__main__": {"cli"},
+    "__main__": {"cli", "process"},
 }
 
 # Libraries other than Python's own, by the layers that may touch them.
