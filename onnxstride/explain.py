@@ -1,91 +1,54 @@
 """Rules and rewrites in words: one explained in full, or all of them in a table.
 
-A docstring opens with its summary; then come sections, each a heading at the margin with indented
-paragraphs under it. Paragraphs are filled to the width at hand, except those with a list or
-deeper indentation in them, which keep their lines.
+Paragraphs are filled to the width at hand, except those with a list or deeper indentation in them,
+which keep their lines.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from textwrap import dedent, indent
-from typing import Any, NamedTuple
+from textwrap import indent
+from typing import Any
 
+from .pages import Page, model_text, page_of
 from .registry import BUILT_IN, LoadedRewrite, LoadedRule
 from .report.json import document
-from .report.terminal import wrapped
+from .report.terminal import printable, wrapped
 
 _INDENT = " " * 4
 _LIST_MARKS = ("- ", "* ")
 
+Messages = Mapping[str, Sequence[str]]
+"""What is said of each example, by its label (see ``engine.examples``)."""
 
-class _Page(NamedTuple):
-    """What is printed of a rule or of a rewrite.
 
-    ``standing`` is its severity or its safety, ``examples`` groups of models by title.
+def explain(
+    loaded: LoadedRule | LoadedRewrite,
+    output_format: str,
+    *,
+    width: int,
+    messages: Messages | None = None,
+) -> str:
+    """Everything a rule or rewrite says about itself, as ``text``, ``json`` or ``markdown``.
+
+    ``messages`` stand below the examples they are said of.
     """
-
-    kind: str
-    title: str
-    standing: str
-    facts: dict[str, Any]
-    documentation: str
-    origin: str
-    examples: tuple[tuple[str, Mapping[str, str]], ...]
-
-
-def explain(loaded: LoadedRule | LoadedRewrite, output_format: str, *, width: int) -> str:
-    """Everything a rule or rewrite says about itself, as ``text``, ``json`` or ``markdown``."""
-    page = _of_rule(loaded) if isinstance(loaded, LoadedRule) else _of_rewrite(loaded)
+    page, said = page_of(loaded), messages or {}
     if output_format == "json":
-        return document(**{page.kind: {**page.facts, "examples": _examples(page)}})
+        return document(**{page.kind: {**page.facts, "examples": _examples(page, said)}})
     if output_format == "markdown":
-        return "\n\n".join(_in_markdown(page)) + "\n"
-    return "\n\n".join(_in_text(page, width)) + "\n"
+        return "\n\n".join(_in_markdown(page, said)) + "\n"
+    return "\n\n".join(_in_text(page, said, width)) + "\n"
 
 
 def list_rules(rules: Iterable[LoadedRule], output_format: str, *, width: int) -> str:
     """One line a rule, as ``text``, ``json`` or ``markdown``."""
-    pages = [_of_rule(loaded) for loaded in rules]
     head = ("code", "severity", "name", "what is wrong")
-    return _listed(pages, "rules", head, output_format, width)
+    return _listed([*map(page_of, rules)], "rules", head, output_format, width)
 
 
 def list_rewrites(rewrites: Iterable[LoadedRewrite], output_format: str, *, width: int) -> str:
     """One line a rewrite, as ``text``, ``json`` or ``markdown``."""
-    pages = [_of_rewrite(loaded) for loaded in rewrites]
     head = ("rewrite", "safety", "mends", "what it makes")
-    return _listed(pages, "rewrites", head, output_format, width)
-
-
-def _of_rule(loaded: LoadedRule) -> _Page:
-    severity = loaded.rule.severity.value
-    facts = {
-        "code": loaded.code,
-        "name": loaded.name,
-        "severity": severity,
-        "summary": loaded.summary,
-        "documentation": loaded.documentation,
-        "origin": loaded.origin,
-    }
-    return _Page(
-        "rule", f"{loaded.code} {loaded.name}", f"Severity: {severity}", facts,
-        loaded.documentation, loaded.origin, (("Flagged", loaded.bad), ("Left alone", loaded.good)),
-    )  # fmt: skip
-
-
-def _of_rewrite(loaded: LoadedRewrite) -> _Page:
-    safety = loaded.rewrite.safety.value
-    facts = {
-        "name": loaded.name,
-        "safety": safety,
-        "mends": list(loaded.rewrite.mends),
-        "summary": loaded.summary,
-        "documentation": loaded.documentation,
-        "origin": loaded.origin,
-    }
-    return _Page(
-        "rewrite", loaded.name, f"Safety: {safety}", facts, loaded.documentation, loaded.origin,
-        (("Rewritten", loaded.examples), ("Refused", loaded.refused)),
-    )  # fmt: skip
+    return _listed([*map(page_of, rewrites)], "rewrites", head, output_format, width)
 
 
 _GROUP_KEYS = {
@@ -96,61 +59,53 @@ _GROUP_KEYS = {
 }
 
 
-def _examples(page: _Page) -> dict[str, list[dict[str, str]]]:
+def _examples(page: Page, said: Messages) -> dict[str, list[dict[str, Any]]]:
     return {
         _GROUP_KEYS[title]: [
-            {"label": label, "model": _model(text)} for label, text in group.items()
+            {"label": label, "model": model_text(text), "messages": [*said.get(label, ())]}
+            for label, text in group.items()
         ]
         for title, group in page.examples
     }
 
 
-def _in_text(page: _Page, width: int) -> Iterator[str]:
+def _in_text(page: Page, said: Messages, width: int) -> Iterator[str]:
     origin = "" if page.origin == BUILT_IN else f", {page.origin}"
     yield f"{page.title} ({page.standing.partition(': ')[2]}{origin})"
-    for heading, paragraphs in _sections(page.documentation):
+    for heading, paragraphs in page.sections:
         margin = _INDENT if heading else ""
         body = "\n\n".join(_filled(paragraph, margin, width) for paragraph in paragraphs)
         yield f"{heading}\n{body}" if heading else body
     for title, group in _titled_examples(page):
-        parts = [f"{_INDENT}{label}\n{indent(text, _INDENT * 2)}" for label, text in group.items()]
+        parts = [
+            "\n".join([f"{_INDENT}{label}", indent(text, _INDENT * 2), *_said(said, label, width)])
+            for label, text in group.items()
+        ]
         yield "\n\n".join([f"{title}\n{parts[0]}", *parts[1:]])
 
 
-def _in_markdown(page: _Page) -> Iterator[str]:
+def _said(said: Messages, label: str, width: int) -> Iterator[str]:
+    for message in said.get(label, ()):
+        yield from wrapped(message, indent=_INDENT * 2, width=width)
+
+
+def _in_markdown(page: Page, said: Messages) -> Iterator[str]:
     yield f"# {page.title}"
     yield page.standing
-    for heading, paragraphs in _sections(page.documentation):
+    for heading, paragraphs in page.sections:
         yield from [f"## {heading}"] * bool(heading)
         yield from paragraphs
     for title, group in _titled_examples(page):
         yield f"## {title}"
         for label, text in group.items():
             yield f"{label}:\n\n```\n{text}\n```"
+            yield from (f"> {printable(message)}" for message in said.get(label, ()))
 
 
-def _titled_examples(page: _Page) -> Iterator[tuple[str, Mapping[str, str]]]:
+def _titled_examples(page: Page) -> Iterator[tuple[str, Mapping[str, str]]]:
     for title, group in page.examples:
         if group:
-            yield title, {label: _model(text) for label, text in group.items()}
-
-
-def _model(text: str) -> str:
-    return dedent(text).strip()
-
-
-def _sections(documentation: str) -> Iterator[tuple[str, list[str]]]:
-    """Heading and paragraphs of each section; what stands before the first has no heading."""
-    heading, paragraphs = "", list[str]()
-    for block in documentation.split("\n\n"):
-        first, _, rest = block.strip("\n").partition("\n")
-        if first.startswith(" ") or not rest.startswith(" "):
-            paragraphs.append(dedent(block).strip())
-            continue
-        if paragraphs:
-            yield heading, paragraphs
-        heading, paragraphs = first, [dedent(rest).strip()]
-    yield heading, paragraphs
+            yield title, {label: model_text(text) for label, text in group.items()}
 
 
 def _filled(paragraph: str, margin: str, width: int) -> str:
@@ -161,7 +116,7 @@ def _filled(paragraph: str, margin: str, width: int) -> str:
 
 
 def _listed(
-    pages: Sequence[_Page], key: str, head: Sequence[str], output_format: str, width: int
+    pages: Sequence[Page], key: str, head: Sequence[str], output_format: str, width: int
 ) -> str:
     if output_format == "json":
         return document(**{key: [page.facts for page in pages]})
@@ -171,7 +126,7 @@ def _listed(
     return "\n".join(_lines(rows, [page.origin for page in pages], width)) + "\n"
 
 
-def _row(page: _Page) -> tuple[str, ...]:
+def _row(page: Page) -> tuple[str, ...]:
     """The facts of one line: all that identifies it, and its summary last."""
     facts = page.facts
     if page.kind == "rule":
