@@ -256,8 +256,8 @@ def write_weights(folder: Path) -> None:
     write_weightless(model, shapes, folder / "weightless.onnx")
     write_inline(model, shapes, folder / "inline.onnx")
     write_external(model, shapes, folder / "external.onnx")
-    write_external(*convolutions(channels=1536), folder / "external_2gib.onnx")
-    write_inline(*convolutions(channels=1536), folder / "inline_2gib.onnx")
+    write_inline(*convolutions(channels=1400), folder / "inline_2gb.onnx")
+    write_external(*convolutions(channels=2048), folder / "external_4gb.onnx")
 
 
 def write_asked(folder: Path) -> None:
@@ -276,7 +276,7 @@ def write_densenet(folder: Path) -> None:
     shutil.copy(LIGHT_DENSENET, folder / "densenet121.onnx")
 
 
-def write_folder(folder: Path, count: int = 200) -> None:
+def write_folder(folder: Path, count: int = 500) -> None:
     models = folder / "models"
     models.mkdir()
     for index in range(count):

@@ -14,13 +14,17 @@ _VERSION = "import sys, importlib.metadata; print(importlib.metadata.version(sys
 
 
 class Peer(NamedTuple):
-    """A tool; its command line is the program, the options and a model, ``done`` as in Command."""
+    """A tool; its command line is the program, the options and a model, ``done`` as in Command.
+
+    One that ``writes`` also gets the name of a model to write.
+    """
 
     title: str
     distribution: str
     program: str
     options: tuple[str, ...]
     done: tuple[int, ...] = (0,)
+    writes: bool = False
 
 
 # It exits with 1 once it has found something, as it does in the light DenseNet-121.
@@ -31,6 +35,7 @@ PEERS = (
     # Without the option it refuses files over 500 MB.
     Peer("trtcheck", "trtcheck", "trtcheck", ("--max-model-size", "10000")),
     Peer("onnx-doctor", "onnx-doctor", "onnx-doctor", ("check",)),
+    Peer("onnxsim", "onnxsim", "onnxsim", (), writes=True),
     POLYGRAPHY,
 )
 
@@ -47,7 +52,8 @@ def command(peer: Peer, model: Path, python: str | None, timeout: float) -> Comm
     program = find_program(peer, python)
     if program is None:
         return None
-    return Command([program, *peer.options, str(model)], timeout, peer.done)
+    made = [model.with_suffix(f".{peer.program}.onnx")] if peer.writes else []
+    return Command([program, *peer.options, *map(str, [model, *made])], timeout, peer.done, made)
 
 
 def versions(python: str | None) -> str:

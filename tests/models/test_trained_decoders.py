@@ -344,7 +344,7 @@ class TestRewrites:
         for kernel in (np.array([0.25, 0.5, 0.25]), box):
             assert f"{_smoothed_psnr(kernel):.1f} dB" in readme()
 
-    @pytest.mark.parametrize("row", {*OF_DECONVOLUTIONS, *OF_SUBPIXELS}, ids=_id)
+    @pytest.mark.parametrize("row", dict.fromkeys([*OF_DECONVOLUTIONS, *OF_SUBPIXELS]), ids=_id)
     def test_each_row_is_titled_as_the_command_line_spells_it(self, row: Row) -> None:
         words = row.label.split()[len(row.rewrites) :]
         spelled = [word for word in words if word != "--data"]
