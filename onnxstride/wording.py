@@ -81,6 +81,11 @@ def listing(parts: Iterable[str]) -> str:
     return f"{', '.join(before)} and {last}" if before else last
 
 
+def counted(count: int, noun: str, many: str = "") -> str:
+    """``1 node``, ``2 nodes``, or ``2`` of ``many`` where that is no noun with an s."""
+    return f"{count} {noun if count == 1 else many or noun + 's'}"
+
+
 def counts(numbers: Sequence[int], *, at_most: int = 8) -> str:
     """A list of numbers, cut short when it is long: ``2, 1``, ``2, 2, 1, 1, .. (40 in all)``."""
     shown = ", ".join(map(str, numbers[:at_most]))

@@ -5,7 +5,17 @@ from math import inf, nan
 
 import pytest
 
-from onnxstride.wording import axis_name, by, counts, decibels, elements, listing, percent, times
+from onnxstride.wording import (
+    axis_name,
+    by,
+    counted,
+    counts,
+    decibels,
+    elements,
+    listing,
+    percent,
+    times,
+)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +90,13 @@ def test_elements(numbers: tuple[int, ...], text: str) -> None:
 def test_lists(parts: list[str], text: str) -> None:
     """Commas, and before the last an "and"."""
     assert listing(parts) == text
+
+
+def test_nouns_follow_their_numbers() -> None:
+    """One alone is singular, and none is many."""
+    assert counted(1, "node") == "1 node"
+    assert [counted(n, "node") for n in (0, 2)] == ["0 nodes", "2 nodes"]
+    assert [counted(n, "entry", "entries") for n in (1, 3)] == ["1 entry", "3 entries"]
 
 
 def test_long_lists_of_numbers_are_cut_short() -> None:

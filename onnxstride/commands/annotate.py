@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import ModelError, UsageError
+from ..wording import counted
 from .completing import a_file
-from .editing import counted, output_option, target_of, tell_of, write_edited
+from .editing import output_option, target_of, tell_of, write_edited
 from .options import (
     config_option,
     dim_option,

@@ -52,8 +52,3 @@ def tell_of(name: str, sentences: Sequence[str]) -> None:
     from ..report.terminal import printable
 
     write_stdout("".join(f"{printable(name)}: {sentence}\n" for sentence in sentences))
-
-
-def counted(count: int, noun: str) -> str:
-    """``1 node``, ``2 nodes``."""
-    return f"{count} {noun}" + ("" if count == 1 else "s")

@@ -13,6 +13,7 @@ import click
 
 from ..errors import UsageError
 from ..output import refuse_overwriting, write_file
+from ..wording import counted
 from .completing import a_file
 from .outputs import Output
 
@@ -192,7 +193,7 @@ def _recorded(reports: "Sequence[FileReport]", path: str) -> Passed:
     settled = settle(reports, [baseline] * len(reports))
     findings = sum(baseline.counts.values())
     files = len({place.file for place in baseline.counts})
-    told = f"{path}: {_counted(findings, 'finding')} of {_counted(files, 'model')} recorded"
+    told = f"{path}: {counted(findings, 'finding')} of {counted(files, 'model')} recorded"
     return Passed(settled.reports, (), [told])
 
 
@@ -205,11 +206,7 @@ def _pruned(baseline: "Baseline", stale: "Sequence[Stale]") -> str:
         return f"{baseline.path}: nothing to prune"
     refuse_changed(baseline)
     write_file(spelled(left), baseline.path)
-    return f"{baseline.path}: {_counted(entries, 'entry', 'entries')} pruned"
-
-
-def _counted(count: int, noun: str, many: str = "") -> str:
-    return f"{count} {noun if count == 1 else many or noun + 's'}"
+    return f"{baseline.path}: {counted(entries, 'entry', 'entries')} pruned"
 
 
 def tell(found: Passed, outputs: Sequence[Output], *, quiet: bool) -> None:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import UsageError
-from .editing import counted
+from ..wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ..engine.results import UNJUDGED, FileReport, Ignored, Stale, Summary, summarise
 from ..rule import Finding, NodeRef, Skip
+from ..wording import counted
 from .ignored import complaints, reason_of
 from .terminal import printable, styled, wrapped
 
@@ -172,13 +173,13 @@ def outcome(counts: Summary, color: bool = False) -> str:
     """How much was looked at, and what came of it, on one line."""
     parts = [styled(f"{counts.errors} unreadable", "error", color=color)] * bool(counts.errors)
     parts += [
-        styled(_plural(count, severity), severity, color=color)
+        styled(counted(count, severity), severity, color=color)
         for severity, count in counts.by_severity.items()
         if count
     ]
     parts = parts or ["nothing found"]
     parts += [f"{counts.ignored} ignored"] * bool(counts.ignored)
-    models, layers = _plural(counts.files, "model"), _plural(counts.layers, "layer")
+    models, layers = counted(counts.files, "model"), counted(counts.layers, "layer")
     return f"{models}, {layers}: {', '.join(parts)}"
 
 
@@ -186,7 +187,3 @@ def _codes(counts: Summary, width: int) -> Iterator[str]:
     codes = ", ".join(f"{code} {count}" for code, count in counts.by_code.items())
     if codes:
         yield from wrapped(codes, indent="  ", width=width)
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -9,6 +9,18 @@ import pytest
 from onnxstride.cli import main
 from tests.planting import write_files
 
+HEAD = '<ir_version: 8, opset_import: ["": 17]>\n'
+
+# UP101 and UP103 as warnings, and one symbol for each size.
+UNEVEN = f"""{HEAD}
+decoder (float[1,8,H,W] image) => (float[1,4,H2,W2] y) <float[8,4,3,3] w> {{
+    ["up"] y = ConvTranspose <kernel_shape = [3,3], strides = [2,2]> (image, w)
+}}"""
+CLEAN = f"""{HEAD}
+net (float[1,8,16,16] x) => (float[1,4,16,16] y) <float[4,8,1,1] w> {{
+    ["c"] y = Conv <kernel_shape = [1,1]> (x, w)
+}}"""
+
 
 class Result(NamedTuple):
     code: int

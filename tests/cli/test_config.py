@@ -13,17 +13,10 @@ from onnxstride.cli import main
 from onnxstride.config.keys import known
 from onnxstride.engine.planning import Wanted
 from onnxstride.verify import VerifyOptions
-from tests.cli.running import Result
+from tests.cli.running import HEAD, UNEVEN, Result
 from tests.planting import write_files
 
 ROOT = Path(__file__).parents[2]
-HEAD = '<ir_version: 8, opset_import: ["": 17]>\n'
-
-# UP101 and UP103 as warnings, and one symbol for each size.
-UNEVEN = f"""{HEAD}
-decoder (float[1,8,H,W] image) => (float[1,4,H2,W2] y) <float[8,4,3,3] w> {{
-    ["up"] y = ConvTranspose <kernel_shape = [3,3], strides = [2,2]> (image, w)
-}}"""
 # DN201 as a note, DN203 once H is known to be even.
 POOLED = f"""{HEAD}
 net (float[1,8,H,16] x) => (float[1,8,P,Q] y) {{

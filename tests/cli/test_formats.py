@@ -14,19 +14,10 @@ from onnxstride.errors import ModelError
 from onnxstride.report.formats import FORMATS
 from onnxstride.rule import Severity
 from tests import schema
-from tests.cli.running import Lint, linting
+from tests.cli.running import CLEAN, UNEVEN, Lint, linting
 from tests.report import sarif_checker, test_gitlab, test_model_explorer
 
 ROOT = Path(__file__).parents[2]
-HEAD = '<ir_version: 8, opset_import: ["": 17]>\n'
-UNEVEN = f"""{HEAD}
-decoder (float[1,8,H,W] image) => (float[1,4,H2,W2] y) <float[8,4,3,3] w> {{
-    ["up"] y = ConvTranspose <kernel_shape = [3,3], strides = [2,2]> (image, w)
-}}"""
-CLEAN = f"""{HEAD}
-net (float[1,8,16,16] x) => (float[1,4,16,16] y) <float[4,8,1,1] w> {{
-    ["c"] y = Conv <kernel_shape = [1,1]> (x, w)
-}}"""
 MODELS = ("uneven.onnxtxt", "clean.onnxtxt", "gone.onnx")
 
 

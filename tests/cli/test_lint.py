@@ -13,23 +13,14 @@ import pytest
 
 from onnxstride.screen import in_color
 from tests import schema
-from tests.cli.running import Lint, Result, linting
+from tests.cli.running import CLEAN, HEAD, UNEVEN, Lint, Result, linting
 from tests.planting import rule_source, write_files, write_plugin
 
 ROOT = Path(__file__).parents[2]
 
-HEAD = '<ir_version: 8, opset_import: ["": 17]>\n'
-UNEVEN = f"""{HEAD}
-decoder (float[1,8,H,W] image) => (float[1,4,H2,W2] y) <float[8,4,3,3] w> {{
-    ["up"] y = ConvTranspose <kernel_shape = [3,3], strides = [2,2]> (image, w)
-}}"""
 POOLED = f"""{HEAD}
 net (float[1,8,16,16] x) => (float[1,8,8,8] y) {{
     ["pool"] y = MaxPool <kernel_shape = [2,2], strides = [2,2]> (x)
-}}"""
-CLEAN = f"""{HEAD}
-net (float[1,8,16,16] x) => (float[1,4,16,16] y) <float[4,8,1,1] w> {{
-    ["c"] y = Conv <kernel_shape = [1,1]> (x, w)
 }}"""
 SYNTAX_ERROR = f"{HEAD} net (float[1] x => y"
 
@@ -238,8 +229,7 @@ class TestOutputFile:
         result = lint("clean.onnxtxt", "--output-file", "no/such/folder/report.txt")
         assert result.code == 2
         assert result.err == (
-            "onnxstride: error: no/such/folder/report.txt: "
-            "there is no such folder; make it first\n"
+            "onnxstride: error: no/such/folder/report.txt: there is no such folder; make it first\n"
         )
 
     def test_devices_are_written_to_not_replaced(self, lint: Lint) -> None:

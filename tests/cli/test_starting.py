@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from onnxstride import __version__
-from tests.cli.test_formats import CLEAN, UNEVEN
+from tests.cli.running import CLEAN, UNEVEN
 from tests.planting import write_files
 
 SCRIPT = [str(Path(sys.executable).parent / "onnxstride")]

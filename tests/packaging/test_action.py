@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.test_formats import CLEAN, UNEVEN
+from tests.cli.running import CLEAN, UNEVEN
 from tests.packaging.action import ROOT, Runner, faults, load
 from tests.planting import write_files
 from tests.report import sarif_checker

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.cli.test_formats import CLEAN, UNEVEN
+from tests.cli.running import CLEAN, UNEVEN
 from tests.planting import write_files
 
 ROOT = Path(__file__).parents[2]
