@@ -54,7 +54,8 @@ def folding_gain(
         return None if prod(strides) > 1 else 0.0
     gains = relative_gains(weight, axes, strides)
     for taps, window in before:
-        gains = gains * relative_gains(taps, window, strides)
+        with np.errstate(invalid="ignore", over="ignore"):  # infinity times 0 neither
+            gains = gains * relative_gains(taps, window, strides)
     return float(gains.reshape(-1)[1:].max())
 
 
@@ -107,5 +108,6 @@ def _relative(power: NDArray[np.float64]) -> NDArray[np.float64]:
     constant = power.reshape(-1)[0]
     if constant == 0:
         return np.where(power > 0, inf, 0.0)
-    relative: NDArray[np.float64] = power / constant
+    with np.errstate(invalid="ignore", over="ignore"):  # infinity over infinity is no number
+        relative: NDArray[np.float64] = power / constant
     return np.where(relative < 1e-12, 0.0, relative)

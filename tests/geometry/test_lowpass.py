@@ -141,11 +141,15 @@ def test_nothing_folds_at_stride_1_and_too_much_at_huge_ones() -> None:
     assert folding_gain(np.ones((1, 1, 1)), (Axis(1, 2**40),)) is None
 
 
-def test_weights_that_are_no_numbers() -> None:
-    gain = folding_gain(np.array([[[np.nan, 1.0]]]), (Axis(2, 2),))
-    assert gain is not None
-    assert isnan(gain)
-    assert not gain > FOLDS_ABOVE
+@pytest.mark.parametrize("weight", [[np.nan, 1.0], [np.inf, 1.0], [np.inf, -np.inf]])
+def test_weights_that_are_no_numbers_have_no_gain(weight: list[float]) -> None:
+    """Nothing is said of them, and nothing warned, whatever stands in front."""
+    values, axes = np.array([[weight]]), (Axis(2, 2),)
+    high_pass = (np.array([[[1.0, 1.0]]]), (Axis(2, 1),))
+    for before in ([], [high_pass]):
+        gain = folding_gain(values, axes, before)
+        assert gain is not None
+        assert isnan(gain)
 
 
 def test_a_kernel_that_does_not_fit_is_an_error() -> None:
