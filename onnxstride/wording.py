@@ -13,7 +13,7 @@ _ELEMENTS = {
 
 def by(values: Iterable[int | str | None]) -> str:
     """One figure per axis: ``3x3``; what is not known as ``?``."""
-    return "x".join("?" if value is None else str(value) for value in values)
+    return "x".join(["?" if value is None else str(value) for value in values])
 
 
 def percent(share: Fraction | float) -> str:

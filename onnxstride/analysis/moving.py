@@ -38,14 +38,15 @@ class Moving:
         cells = cells_of(node, value)
         if isinstance(cells, Unknown):
             return cells
-        if max([lane.dim or 0 for lane in route.lanes], default=0) >= len(cells):
+        try:
+            read = [None if lane.dim is None else cells[lane.dim] for lane in route.lanes]
+        except IndexError:
             return Unknown(because(node, f"a map of rank {len(cells)} does not fit it"))
         layer = self._graph.layer_of(node)
         if isinstance(layer, StridedSlice):  # it cuts channels as it cuts space
             layer = None
         arrived: list[Cell] = []
-        for lane in route.lanes:
-            cell = None if lane.dim is None else cells[lane.dim]
+        for lane, cell in zip(route.lanes, read, strict=True):
             if lane.move is not STAY and type(lane.move) is not Fresh:
                 cell = self._moved(node, layer, route.input, lane, cell)
             arrived.append(cell)
@@ -93,6 +94,9 @@ class Moving:
 
     def _as_space(self, cell: Cell, name: str, dim: int) -> Cell:
         """The cell a layer finds along one of its axes: a new image where it holds none."""
+        if isinstance(cell, Field):  # nearly always
+            self.spatial.add(cell.origin)
+            return cell
         if cell is None or (isinstance(cell, Folded) and is_open(cell)):
             cell = pixels(Origin(name, dim, False))
         origin = origin_of(cell)

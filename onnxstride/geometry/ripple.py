@@ -117,11 +117,11 @@ class Pattern:
         phases = gains.shape[: len(axes)]
         gains = gains.reshape(*phases, -1)
         with np.errstate(invalid="ignore", over="ignore"):
-            total = gains.sum(axis=tuple(axes))
-            constant = float(np.square(total).sum())
+            total = np.add.reduce(gains, axis=tuple(axes))
+            constant = _power(total)
             self._whole.add(gains.reshape(prod(phases), -1), total, constant)
             for i, power in enumerate(self._each):
-                along = gains.sum(axis=tuple([j for j in axes if j != i]))
+                along = np.add.reduce(gains, axis=tuple([j for j in axes if j != i]))
                 power.add(along, total, constant)
 
     def ripple(self) -> Ripple:
@@ -142,7 +142,7 @@ class _Power:
         """
         off = gains - total / float(self._phases)
         power = constant / self._phases / self._phases
-        self._ripple += float(np.square(off).sum()) / self._phases
+        self._ripple += _power(off) / self._phases
         # A phase without taps has gain 0: it is off the mean by the mean itself.
         self._ripple += power * ((self._phases - len(gains)) / self._phases)
         self._constant += power
@@ -157,6 +157,10 @@ class _Power:
         if self._constant == 0:
             return inf
         return 20 * log10(sqrt(self._ripple / self._constant))
+
+
+def _power(values: NDArray[np.float64]) -> float:
+    return float(np.add.reduce(np.square(values), axis=None))
 
 
 def random_ripple_db(strides: Iterable[int]) -> float:

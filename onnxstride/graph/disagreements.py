@@ -28,6 +28,11 @@ _BOUND = "onnxstride.bound"
 _UNREAD_DOMAIN = "onnxstride.unread"
 
 
+def may_disagree(serialized: bytes) -> bool:
+    """False for a model, in bytes, that spells none of the attributes that the three take."""
+    return b"ceil_mode" in serialized or (b"output_padding" in serialized and b"SAME" in serialized)
+
+
 def reconcile(model: ModelProto) -> None:
     """Edit a model that is about to be inferred; nodes stay where they are in their lists."""
     graph: Any = model.graph

@@ -28,7 +28,10 @@ class AutoPad(Enum):
 
     @property
     def is_same(self) -> bool:
-        return self in (AutoPad.SAME_UPPER, AutoPad.SAME_LOWER)
+        return self in _SAME
+
+
+_SAME = (AutoPad.SAME_UPPER, AutoPad.SAME_LOWER)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

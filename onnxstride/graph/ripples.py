@@ -10,9 +10,10 @@ to 1 dB, and no less with four times as many elements.
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..geometry.ripple import Ripple, transposed_ripple
 from .layers import ConvTranspose
@@ -60,6 +61,9 @@ def _measured(graph: Graph, layer: ConvTranspose) -> Measured | str:
         return found
     alone = [i for i, size in enumerate(layer.sizes) if size == 1]
     ripple = transposed_ripple(found.values, layer.axes, alone)
+    return Measured(ripple, found.share, ripple.total == -inf and _are_zero(found.values))
+
+
+def _are_zero(values: NDArray[Any]) -> bool:
     with np.errstate(invalid="ignore"):  # a NaN that signals
-        are_zero = ripple.total == -inf and not found.values.any()
-    return Measured(ripple, found.share, are_zero)
+        return not values.any()

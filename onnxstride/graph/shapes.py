@@ -9,11 +9,12 @@ exporters for "any", are unknown here and to inference alike.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from .calls import as_model, has_one_type
-from .disagreements import reconcile
+from .disagreements import may_disagree, reconcile
 from .scope import Dim, Scope, Shape, graph_attributes
 
 if TYPE_CHECKING:
@@ -91,10 +92,10 @@ class Shapes:
         if any(any(_sizes_for_any(_declared_values(scope))) for scope in root.family()):
             _forget_sizes_for_any(copy.graph)
         _forget_weights(copy.graph)
-        reconcile(copy)
         return copy
 
 
+@lru_cache(maxsize=1024)  # asked of every map and weight, and most are like another
 def _is_stated(shape: Shape) -> bool:
     """True when every size of a shape is known."""
     return all(isinstance(dim, int) for dim in shape)
@@ -121,6 +122,9 @@ def _inferred(model: ModelProto) -> ModelProto:
     from ..modelfile.protobuf import DecodeError
 
     given = model.SerializeToString()
+    if may_disagree(given):
+        reconcile(model)
+        given = model.SerializeToString()
     del model  # inference takes the memory of several models
 
     try:

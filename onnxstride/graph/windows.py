@@ -7,13 +7,14 @@ leaves to the runtime is resolved where the size is known, and what contradicts 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from ..geometry import Axis, same_padding, transposed_padding
 from .attributes import Unknown, integer, integers, invalid, text
 from .dimensions import positive, show, spatial_dims
 from .layers import AutoPad, AveragePool, Conv, ConvTranspose, LpPool, MaxPool
-from .scope import Dim, Node
+from .scope import Dim, Node, Shape
 from .spellings import Spelling, channels_last
 
 
@@ -187,7 +188,7 @@ def _kernel(node: Node, spelling: Spelling, weight: str) -> tuple[int, ...]:
     """Kernel from the attribute, else from the weight; both given must agree."""
     stated = integers(node, "kernel_shape", at_least=1)
     whole = node.scope.shape(weight)
-    if whole and min([dim for dim in whole if isinstance(dim, int)], default=1) < 1:
+    if whole and _is_empty(whole):
         raise invalid(node, f"weight {weight!r} of shape {show(whole)} is empty")
     shape = whole if spelling.kernel_in_weight else None
     implied = None if shape is None else shape[2:]
@@ -204,6 +205,11 @@ def _kernel(node: Node, spelling: Spelling, weight: str) -> tuple[int, ...]:
     if implied is None or len(kernel) < len(implied):
         raise Unknown("kernel is given neither by kernel_shape nor by the weight's shape")
     return kernel
+
+
+@lru_cache(maxsize=1024)  # most weights are like another
+def _is_empty(shape: Shape) -> bool:
+    return any(isinstance(dim, int) and dim < 1 for dim in shape)
 
 
 def _agree(stated: tuple[int, ...], implied: tuple[Dim, ...]) -> bool:

@@ -11,6 +11,7 @@ external ``raw_data`` are looked at where they are, not copied.
 """
 
 import sys
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -190,7 +191,11 @@ class Tensors:
 
             marks = [entry.value for entry in tensor.external_data if entry.key == _NOISE_KEY]
             return noise.values(tensor, marks[-1])
-        return _strings(tensor) if tensor.data_type == _STRING else numpy_helper.to_array(tensor)
+        if tensor.data_type == _STRING:
+            return _strings(tensor)
+        if tensor.HasField("raw_data"):
+            return _array(tensor, tensor.raw_data)
+        return numpy_helper.to_array(tensor)
 
     def _mapped(
         self, tensor: onnx.TensorProto, source: Source, start: int, stop: int
@@ -201,7 +206,11 @@ class Tensors:
 
 def _needs(tensor: onnx.TensorProto) -> Needs:
     """What type and shape ask for; raises InvalidTensor where that is no array at all."""
-    dims = tensor.dims
+    return _asked_by(tensor.data_type, tuple(tensor.dims))
+
+
+@lru_cache(maxsize=1024)  # most weights are like another
+def _asked_by(data_type: int, dims: tuple[int, ...]) -> Needs:
     if len(dims) > _LONGEST_RANK:
         raise InvalidTensor(f"it has {len(dims):,} axes; expected at most {_LONGEST_RANK}")
     count = extent = 1
@@ -210,10 +219,10 @@ def _needs(tensor: onnx.TensorProto) -> Needs:
             raise InvalidTensor(f"its shape is {list(dims)}; expected sizes of 0 or more")
         count *= size
         extent *= size or 1
-    bits = 0 if tensor.data_type == _STRING else _BITS.get(tensor.data_type)
+    bits = 0 if data_type == _STRING else _BITS.get(data_type)
     if bits is None:
         raise InvalidTensor(
-            f"its element type is {tensor.data_type}; expected one of 1 to {max(_BITS)}, the "
+            f"its element type is {data_type}; expected one of 1 to {max(_BITS)}, the "
             "types onnx knows"
         )
     if extent * max(bits, 64) > 8 * _LARGEST:

@@ -43,11 +43,15 @@ def wrapped(text: str, *, indent: str, width: int) -> Iterator[str]:
 
     Line breaks in the text are kept.
     """
+    room = max(width - len(indent), 0)
     for paragraph in text.split("\n"):
-        line = indent
-        for word in printable(paragraph).split(" "):
-            if line != indent and len(line) + 1 + len(word) > width:
-                yield line.rstrip()
-                line = indent
-            line += word if line == indent else f" {word}"
-        yield line.rstrip()
+        rest = printable(paragraph).lstrip(" ")
+        while len(rest) > room:
+            end = rest.rfind(" ", 0, room + 1)
+            if end < 0:
+                end = rest.find(" ", room)
+            if end < 0:
+                break
+            yield (indent + rest[:end]).rstrip()
+            rest = rest[end:].lstrip(" ")
+        yield (indent + rest).rstrip()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from onnxstride.geometry import Axis
-from onnxstride.geometry.lowpass import FOLDS_ABOVE, folding_gain, relative_gains
+from onnxstride.geometry.lowpass import folding_gain, relative_gains
 from onnxstride.geometry.ripple import ripple_db
 
 _onnxruntime: Any = import_module("onnxruntime")

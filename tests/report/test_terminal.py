@@ -1,6 +1,7 @@
 """Text from a model cannot command the terminal it is printed on."""
 
 import unicodedata
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -51,6 +52,14 @@ def test_wrapped_lines_fit_and_lose_nothing(text: str, width: int) -> None:
     assert [word for line in lines for word in line.split()] == words
     assert all(len(line) <= width or len(line.split()) == 1 for line in lines)
     assert all(line.startswith("  ") or not line for line in lines)
+
+
+@given(st.lists(st.text(alphabet="ab", min_size=1, max_size=30)), st.integers(3, 60))
+def test_a_line_ends_only_where_the_next_word_would_not_fit(words: list[str], width: int) -> None:
+    """Of two lines that follow each other the first has no room for what begins the second."""
+    lines = list(wrapped(" ".join(words), indent="  ", width=width))
+    for line, following in pairwise(lines):
+        assert len(line) + 1 + len(following.split()[0]) > width
 
 
 def test_lines_are_filled() -> None:
