@@ -2,8 +2,8 @@
 
 Told to end by SIGTERM or SIGHUP, it does what it does for Ctrl-C: temporary files are removed and
 child processes stopped on the way out, and the exit code is 128 plus the signal's number. SIGKILL
-leaves no time for that; see ``modelfile.staging`` for what may then be left, and ``verify.child``
-for how ONNX Runtime's process notices.
+leaves no time for that; see ``modelfile.staging`` for what may then be left, ``end_with_parent``
+for how the processes of ``--jobs`` notice, and ``verify.child`` for how ONNX Runtime's does.
 """
 
 import atexit
@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from threading import Thread
 from types import FrameType
 from typing import Literal, NoReturn, TextIO
 
@@ -43,6 +44,25 @@ def quiet_until_ready(prepare: Callable[[], Callable[[], int]]) -> int:
         return main()
     except Ended as ended:
         return ended.exit_code
+
+
+def end_with_parent() -> None:
+    """Has this process, a worker, end when the one that started it is gone, however that ended.
+
+    A worker waits for its next task on a pipe that its siblings hold open too, for ever.
+    """
+    from multiprocessing import parent_process
+
+    parent = parent_process()
+    if parent is not None:
+        Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
+
+
+def _follow(sentinel: int) -> None:
+    from multiprocessing.connection import wait
+
+    wait([sentinel])
+    os._exit(1)
 
 
 def claim_streams() -> None:

@@ -5,12 +5,12 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from ..errors import OnnxstrideError
+from ..process import end_with_parent
 from ..progress import progress, telling
 from ..report.terminal import printable
 
@@ -66,9 +66,7 @@ def _in_processes(jobs: Sequence["Job"], processes: int) -> list["FileReport"]:
 
     from ..engine.parallel import lint_each
 
-    # Ctrl-C reaches every process of a terminal; this one answers it, and ends the others.
-    ignore = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
-    with ProcessPoolExecutor(min(processes, len(jobs)), initializer=ignore) as executor:
+    with ProcessPoolExecutor(min(processes, len(jobs)), initializer=_begin_worker) as executor:
         try:
             found = lint_each(jobs, executor)
             return [next(found) for _ in progress([job.path for job in jobs], sys.stderr)]
@@ -78,6 +76,12 @@ def _in_processes(jobs: Sequence["Job"], processes: int) -> list["FileReport"]:
             ) from error
         finally:
             executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _begin_worker() -> None:
+    # Ctrl-C reaches every process of a terminal; the parent answers it, and ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
 
 
 def _prober(stack: ExitStack, probing: Probing) -> "Probe":

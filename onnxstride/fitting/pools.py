@@ -7,7 +7,7 @@ negative, the average with an offset.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -18,11 +18,14 @@ from numpy.typing import NDArray
 from ..geometry import Axis, floor_form, output_size, same_padding
 from ..graph.layers import AutoPad, MaxPool
 from ..graph.sign import is_never_negative
-from ..surgery import Fragment, Site, disputed_same
+from ..surgery import MOST_WEIGHTS, Fragment, Site, disputed_same, too_large
 from .fit import Fit, Samples, fitted
 from .gaussian import Expectation
 
 FLOATS = ("float32", "float16")
+
+_WIDEST = 1 << 16
+"""Elements of a window that fields are drawn over a thousand times: some seconds."""
 
 
 def refused(site: Site, layer: MaxPool) -> str:
@@ -47,6 +50,14 @@ def refused(site: Site, layer: MaxPool) -> str:
 
 def _fits(size: int | None, axis: Axis) -> bool:
     return size is None or output_size(size, axis) >= 1
+
+
+def too_wide(extents: Iterable[int]) -> str:
+    """Why nothing is estimated of a maximum over so many elements an axis; empty when it is."""
+    count = prod(extents)
+    if count <= _WIDEST:
+        return ""
+    return f"a maximum over {count:,} elements is not estimated, only over up to {_WIDEST:,}"
 
 
 def has_open_padding(layer: MaxPool) -> bool:
@@ -112,6 +123,9 @@ def start(
     if site.options.conv not in (None, "full", "depthwise"):
         return f"conv is full or depthwise, found {site.options.conv!r}"
     signed = not is_never_negative(site.graph, site.node, site.layer.input)
+    reason = _too_large(site, average)
+    if reason:
+        return reason
     if init == "mean":
         return _expected(site, average, expected, signed=signed)
     if not site.has_samples:
@@ -119,6 +133,15 @@ def start(
     prior = average if signed else average * expected.gain
     fit = fitted(samples, axes, prior, full=site.options.conv != "depthwise")
     return fit if isinstance(fit, str) else _fitted(site, fit)
+
+
+def _too_large(site: Site, average: NDArray[np.float64]) -> str:
+    assert site.channels is not None
+    if site.options.conv == "full":
+        count = site.channels**2 * average.size
+        return f"a full convolution would have {count:,} weights" if count > MOST_WEIGHTS else ""
+    large = too_large("its convolution", site.channels, average.size)
+    return "" if large is None else large.reason
 
 
 def convolved(fragment: Fragment, site: Site, source: str, begun: Start, **window: Any) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,13 @@ _MORE_TAPS = 5
 
 _ROUNDING = 2
 """Units in the last place of the largest weight that may be left of a kernel that factors."""
+
+
+_MOST_ELEMENTS, _MOST_GROWTH = 1 << 24, 8
+"""Numbers in one array on the way, or more if there are no more for each weight: some 100 MiB."""
+
+_LARGEST_MATRIX = 1 << 20
+_MOST_PHASES = 1 << 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +67,9 @@ def resize_conv(site: Site, layer: ConvTranspose, weights: Weights) -> ResizeCon
     if not np.isfinite(weights.weight).all():
         return "its weights hold NaN or infinity"
     is_exact_only = init == "exact" or allow is Safety.EXACT
+    reason = _too_large(site, layer, weights, is_fitted=init != "mean" and not is_exact_only)
+    if reason:
+        return reason
     samples = iter(()) if is_exact_only else _samples(site)
     axes = stated_axes(layer)
     if isinstance(axes, Refusal):
@@ -75,6 +86,54 @@ def resize_conv(site: Site, layer: ConvTranspose, weights: Weights) -> ResizeCon
     if init == "mean":
         return _projected(deconv, weights, choices)
     return _fitted(site, deconv, choices, samples)
+
+
+def _too_large(site: Site, layer: ConvTranspose, weights: Weights, *, is_fitted: bool) -> str:
+    """Why nothing is computed for a layer of such strides and dilations; empty when it is.
+
+    Its weights are laid out with the zeros between them, as far as what comes instead of them
+    reaches; the taps of that are solved for axis by axis; and a fit has sums for each phase.
+    """
+    taps = _taps_at_most(site, layer)
+    spans = [
+        axis.extent if axis.stride == 1 else max(axis.extent, 2 * axis.stride + count - 1)
+        for axis, count in zip(layer.axes, taps, strict=True)
+    ]
+    most = max(_MOST_ELEMENTS, _MOST_GROWTH * weights.weight.size)
+    spread = prod(weights.weight.shape[:2]) * prod(spans)
+    if spread > most:
+        return (
+            f"with its strides and dilations its weights are spread over {spread:,} elements, more "
+            f"than {most:,}"
+        )
+    largest = max(span * count for span, count in zip(spans, taps, strict=True))
+    if largest > _LARGEST_MATRIX:
+        return f"its {max(taps):,} taps along an axis are more than can be solved for"
+    return _too_many_sums(layer, weights, taps, most) if is_fitted else ""
+
+
+def _too_many_sums(layer: ConvTranspose, weights: Weights, taps: Sequence[int], most: int) -> str:
+    phases = prod(layer.strides)
+    if phases > _MOST_PHASES:
+        return f"its strides make {phases:,} phases, more than the {_MOST_PHASES:,} that are fitted"
+    read = [  # elements of the map that the taps of all phases fall on
+        min(count, (count - 1) // stride + 2)
+        for count, stride in zip(taps, layer.strides, strict=True)
+    ]
+    sums = prod(weights.weight.shape[:2]) * prod(read) * phases
+    if sums > most:
+        return f"a fit to its {phases:,} phases takes {sums:,} sums, more than {most:,}"
+    return ""
+
+
+def _taps_at_most(site: Site, layer: ConvTranspose) -> list[int]:
+    """Taps along each axis of the largest convolution that is tried."""
+    if site.options.kernel is not None:
+        return _asked(layer.axes, site.options.kernel)
+    return [
+        max(_MORE_TAPS, axis.extent - axis.stride + 1) if axis.stride > 1 else axis.extent
+        for axis in layer.axes
+    ]
 
 
 def _samples(site: Site) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:

@@ -28,6 +28,8 @@ KEY = "onnxstride.noise"
 WEIGHT, OFFSET, POSITIVE = "weight", "offset", "positive"
 ELEMENT_LIMIT = 1 << 28
 """Noise is made in memory; past this many elements it would fill it."""
+_PIECE = 1 << 18
+"""Elements drawn at a time: what is drawn is wider than what most tensors hold."""
 
 _TYPES = onnx.TensorProto
 _SIGNED = frozenset({_TYPES.INT4, _TYPES.INT8, _TYPES.INT16, _TYPES.INT32, _TYPES.INT64})
@@ -67,18 +69,27 @@ def values(tensor: onnx.TensorProto, mark: str | bytes) -> NDArray[np.generic]:
     # RandomState's stream is frozen for good; Generator's may change with numpy.
     random = np.random.RandomState(seed)
     shape = tuple(tensor.dims)
-    dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
-    if tensor.data_type in _SIGNED or tensor.data_type in _UNSIGNED:
-        low, high = _bounds(tensor.data_type)
+    found = np.empty(shape, helper.tensor_dtype_to_np_dtype(tensor.data_type))
+    flat = found.reshape(-1)
+    for start in range(0, flat.size, _PIECE):
+        piece = flat[start : start + _PIECE]
+        piece[...] = _drawn(random, tensor.data_type, role, shape, piece.size).astype(found.dtype)
+    return found
+
+
+def _drawn(
+    random: np.random.RandomState, data_type: int, role: str, shape: tuple[int, ...], count: int
+) -> NDArray[np.generic]:
+    """The next elements of a tensor: the same however many are drawn at a time."""
+    if data_type in _SIGNED or data_type in _UNSIGNED:
+        low, high = _bounds(data_type)
         low = max(low, 1) if role == POSITIVE else low
-        return random.randint(low, high + 1, shape).astype(dtype)
-    # In fan_in an empty axis counts as one element: the array is empty, nothing is divided.
-    fan_in = math.prod(size or 1 for size in shape[1:])
-    normal = random.standard_normal(shape)
+        return random.randint(low, high + 1, count)
+    normal = random.standard_normal(count)
     if role == POSITIVE:
-        return np.asarray(1 + 0.1 * np.abs(normal)).astype(dtype)
-    scale = 0.1 if role == OFFSET else math.sqrt(2 / fan_in)
-    return np.asarray(scale * normal).astype(dtype)
+        return np.asarray(1 + 0.1 * np.abs(normal))
+    scale = 0.1 if role == OFFSET else math.sqrt(2 / math.prod(shape[1:]))
+    return np.asarray(scale * normal)
 
 
 def _bounds(data_type: int) -> tuple[int, int]:

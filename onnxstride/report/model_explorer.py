@@ -73,8 +73,13 @@ def _line(entry: Entry) -> str:
     return f"{entry.code} {entry.severity.value} {entry.name}: {told}"
 
 
-def _text(name: str) -> str:
-    """The name as it is, if it is text; names of files may hold other bytes."""
+def _text(name: str | bytes) -> str:
+    """The name as it is, if it is text; names of files may hold other bytes.
+
+    A name in a model that is no UTF-8 comes as bytes from some versions of protobuf.
+    """
+    if isinstance(name, bytes):
+        return name.decode("utf-8", "backslashreplace")
     return name.encode("utf-8", "backslashreplace").decode()
 
 

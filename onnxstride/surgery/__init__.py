@@ -18,18 +18,28 @@ from ..graph.dependence import nodes_before
 from ..rewrite import Options, Refusal, Rewrite
 from ..rule import Safety
 from .blocks import calculated, gathered, is_single_operator, spatial_sizes
-from .blurs import activation_of, blurred, is_average
-from .convolutions import Weights, dense_axes, feeding, fixed_weights, stated_axes, terms, too_many
+from .blurs import activation_of, blur_lengths, blurred, is_average
+from .convolutions import (
+    MOST_WEIGHTS,
+    Weights,
+    dense_axes,
+    feeding,
+    fixed_weights,
+    stated_axes,
+    terms,
+    too_many,
+)
 from .cutout import Cutout, cut_out
 from .fragment import Fragment, Replacement
 from .pieces import cropped, interleaved, interleaving, padded
-from .refusals import disputed_same, may_miss_the_data, no_depthwise
+from .refusals import disputed_same, may_miss_the_data, no_depthwise, too_large
 from .resizes import enlarged, no_enlargement
 from .site import Samples, Site
 from .skips import Skip, skip_of
 from .splice import drop_unread, splice
 
 __all__ = [
+    "MOST_WEIGHTS",
     "Cutout",
     "Fold",
     "Fragment",
@@ -44,6 +54,7 @@ __all__ = [
     "Skip",
     "Weights",
     "activation_of",
+    "blur_lengths",
     "blurred",
     "calculated",
     "cheapest",
@@ -76,6 +87,7 @@ __all__ = [
     "stated_axes",
     "terms",
     "to_phases",
+    "too_large",
     "too_many",
     "transposed_axis",
     "trimmed",

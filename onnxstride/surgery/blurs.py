@@ -83,6 +83,11 @@ def _is_alike_everywhere(site: Site, node: Node) -> bool:
     return True
 
 
+def blur_lengths(strides: Sequence[int], taps: int) -> list[int]:
+    """Taps along each axis of the filter that ``blurred`` takes."""
+    return [stride + taps - 2 if stride > 1 else 1 for stride in strides]
+
+
 def blurred(
     fragment: Fragment,
     opset: int,
@@ -101,7 +106,7 @@ def blurred(
     (m - 1) // 2 elements before and the rest of m - 1 behind, so that D elements come out as
     (D - 1) // s + 1.
     """
-    lengths = [stride + taps - 2 if stride > 1 else 1 for stride in strides]
+    lengths = blur_lengths(strides, taps)
     ends = {i: ((m - 1) // 2, m - 1 - (m - 1) // 2) for i, m in enumerate(lengths) if m > 1}
     source = padded(fragment, opset, source, len(strides), ends, mode="edge")
     kernel = np.ones((channels, 1, *[1] * len(lengths)))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..geometry import Axis, same_padding, tap_range, transposed_padding
 from ..graph.layers import AutoPad, Conv, ConvTranspose
 from ..rewrite import Refusal
+from .refusals import MOST_MADE_UP
 
 if TYPE_CHECKING:
     from ..graph.scope import Node, Scope
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 MOST_WEIGHTS = 2**27
 """Elements beyond which new weights are not built: half a gigabyte of float32."""
+
+_MOST_GROWTH = 16
+"""Times that a large weight may grow: a stride of 4 along two axes, under a kernel of 1."""
 
 _LONGEST_KERNEL = 2**16
 """Taps along one axis; a file of few bytes can ask for any number of equal weights."""
@@ -121,7 +125,7 @@ def terms(layer: Conv | ConvTranspose, weights: Weights) -> int:
 def too_many(old: NDArray[Any], new: Iterable[int]) -> Refusal | None:
     """Why weights of the shape ``new`` are not built; None when they are few enough."""
     count = prod(new)
-    if count <= MOST_WEIGHTS:
+    if count <= min(MOST_WEIGHTS, max(MOST_MADE_UP, _MOST_GROWTH * old.size)):
         return None
     return Refusal(f"its weights would grow from {old.size:,} to {count:,} elements")
 

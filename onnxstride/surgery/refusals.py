@@ -1,7 +1,8 @@
-"""Reasons to leave a pool alone that several rewrites share."""
+"""Reasons to leave a layer alone that several rewrites share."""
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 from ..geometry import Axis, same_total
@@ -10,6 +11,22 @@ from ..rewrite import Refusal
 if TYPE_CHECKING:
     from ..graph.layers import Pool, Window
     from .site import Site
+
+MOST_MADE_UP = 1 << 23
+"""Elements of a tensor that follows from a few figures of a layer: 32 MiB of float32."""
+
+
+def too_large(what: str, *shape: int) -> Refusal | None:
+    """Why a tensor of this shape, which no file holds, is not made up; None when it is small.
+
+    A file of few bytes can ask for any stride, window or number of channels.
+    """
+    count = prod(shape)
+    if count <= MOST_MADE_UP:
+        return None
+    return Refusal(
+        f"{what} would have {count:,} elements, more than the {MOST_MADE_UP:,} that are made up"
+    )
 
 
 def no_depthwise(site: Site, layer: Pool) -> Refusal | None:

@@ -4,6 +4,7 @@ A mapped array looks like any other; the system reads what is looked at, and let
 memory is short. One that is large travels between processes as the name of its file.
 """
 
+import errno
 import math
 import os
 import shutil
@@ -22,6 +23,9 @@ LARGE = 1 << 28
 
 _BLOCK = 1 << 22  # elements looked at together
 
+_CANNOT_RESERVE = {errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS}
+"""What a file system answers that does not know how."""
+
 
 def room_for(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     """An array of zeros: in memory, or, where it is large, in a temporary file that goes with it.
@@ -37,10 +41,29 @@ def room_for(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     if size > free // 2:
         raise OSError(f"{size:,} bytes are more than half of what is free in {folder} ({free:,})")
     descriptor, path = tempfile.mkstemp(prefix="onnxstride-")
-    os.close(descriptor)
-    array = np.memmap(path, dtype, "w+", shape=shape)
+    try:
+        _reserve(descriptor, size)
+        array = np.memmap(path, dtype, "r+", shape=shape)
+    except OSError:
+        os.unlink(path)
+        raise
+    finally:
+        os.close(descriptor)
     weakref.finalize(array, os.unlink, path)
     return array
+
+
+def _reserve(descriptor: int, size: int) -> None:
+    """Takes the room on the disk at once: were it full later, writing would end the process."""
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        except OSError as error:
+            if error.errno not in _CANNOT_RESERVE:
+                raise
+        else:
+            return
+    os.truncate(descriptor, size)
 
 
 def place_of(array: NDArray[Any]) -> Place | None:

@@ -302,12 +302,18 @@ def _short(message: str) -> str:
     return line if len(line) <= _LONGEST_MESSAGE else line[:_LONGEST_MESSAGE] + ".."
 
 
+_LIKELY = {
+    "SIGKILL": ", out of memory perhaps",
+    "SIGBUS": ", as when a file of data is cut short while it is read",
+}
+
+
 def _signal(number: int) -> str:
     try:
         name = signal.Signals(number).name
     except ValueError:
         name = f"signal {number}"
-    return f"killed by {name}" + (", out of memory perhaps" if name == "SIGKILL" else "")
+    return f"killed by {name}{_LIKELY.get(name, '')}"
 
 
 def _packed(name: str, array: Array) -> child.Packed:

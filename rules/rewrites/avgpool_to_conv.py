@@ -11,8 +11,8 @@ When it is exact
 
 What it refuses
     Element types other than float32 and float16, unknown channels, padding that depends on an
-    unknown size or on which runtimes differ, a window that can lie wholly in the padding, and
-    opsets before 10 where a map of ones is needed.
+    unknown size or on which runtimes differ, a window that can lie wholly in the padding,
+    opsets before 10 where a map of ones is needed, and millions of elements over all channels.
 
 References
     Divisors as ONNX Runtime 1.31.1 and the ONNX operator specification take them.
@@ -23,7 +23,16 @@ from math import prod
 import numpy as np
 
 from onnxstride.api import AveragePool, Axis, border, floor_form
-from onnxstride.surgery import Fragment, Refusal, Rewrite, Safety, Site, no_depthwise, padded
+from onnxstride.surgery import (
+    Fragment,
+    Refusal,
+    Rewrite,
+    Safety,
+    Site,
+    no_depthwise,
+    padded,
+    too_large,
+)
 
 REWRITE = Rewrite("avgpool-to-conv", Safety.EXACT, on=(AveragePool,))
 
@@ -59,6 +68,10 @@ REFUSED = {
         net (float[N,C,32,32] x) => (float[N,C,16,16] y) {
             y = AveragePool <kernel_shape = [2,2], strides = [2,2]> (x)  # avgpool-to-conv
         }""",
+    "its convolution would have 33,554,432 elements, more than the 8,388,608 that are made up": """
+        net (float[N,2,H,W] x) => (float[N,2,P,Q] y) {
+            y = AveragePool <kernel_shape = [4096,4096], strides = [2,2]> (x)  # avgpool-to-conv
+        }""",
 }
 
 
@@ -73,6 +86,9 @@ def fix(site: Site) -> Fragment | Refusal:
     if counts_differ and site.opset < 10:
         return Refusal("a map of ones from the input's shape needs opset 10")
     assert site.channels is not None
+    refusal = too_large("its convolution", site.channels, *layer.kernel)
+    if refusal is not None:
+        return refusal
     fragment = site.fragment()
     fragment.any_size = not layer.has_implicit_padding
     fragment.accumulation = prod(layer.kernel)

@@ -22,8 +22,8 @@ What it costs
 
 What it refuses
     A convolution that drops no position, or that is a blur already; element types other than
-    float32 and float16; SAME at sizes that are not known, or where runtimes differ on it; and an
-    unknown number of output channels.
+    float32 and float16; SAME at sizes that are not known, or where runtimes differ on it; an
+    unknown number of output channels; and a stride whose filter would have millions of elements.
 
 References
     Zhang, "Making Convolutional Networks Shift-Invariant Again", ICML 2019. He et al., "Bag of
@@ -38,9 +38,11 @@ from onnxstride.surgery import (
     Safety,
     Site,
     activation_of,
+    blur_lengths,
     blurred,
     disputed_same,
     is_average,
+    too_large,
 )
 
 REWRITE = Rewrite("conv-to-blurred", Safety.APPROXIMATE, on=(Conv,), mends=("DN202", "DN206"))
@@ -111,6 +113,10 @@ REFUSED = {
         net (float[N,4,H,W] x, float[M,4,3,3] w) => (float[N,M,P,Q] y) {
             y = Conv <strides = [2,2], pads = [1,1,1,1]> (x, w)  # conv-to-blurred
         }""",
+    "its blur would have 33,570,818 elements, more than the 8,388,608 that are made up": """
+        net (float[N,4,H,W] x) => (float[N,2,P,Q] y) <float[2,4,3,3] w> {
+            y = Conv <strides = [4096,4096]> (x, w)  # conv-to-blurred
+        }""",
 }
 
 _FEWEST_TAPS = 2
@@ -175,6 +181,9 @@ def _blurred(site: Site, layer: Conv) -> Fragment | Refusal:
     channels = (site.scope.shape(layer.weight) or (None,))[0]
     if not isinstance(channels, int):
         return Refusal("the number of its output channels is not known")
+    refusal = too_large("its blur", channels, *blur_lengths(layer.strides, taps))
+    if refusal is not None:
+        return refusal
     following = activation_of(site, site.node)
     fragment = site.fragment(*following)
     fragment.any_size = not layer.has_implicit_padding

@@ -19,7 +19,8 @@ When it is exact
 What it refuses
     Weights that are computed or dequantised when the model runs, element types other than float32
     and float16, SAME at sizes that are not known or where runtimes differ on it, and weights that
-    would grow beyond 2^27 elements. A weight that two convolutions share is written once for each.
+    would grow to millions of elements and sixteen times what they are, or beyond 2^27 elements. A
+    weight that two convolutions share is written once for each.
 
 References
     Sunkara and Luo, "No More Strided Convolutions or Pooling: A New CNN Building Block for

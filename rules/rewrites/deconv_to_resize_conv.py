@@ -25,7 +25,8 @@ What it refuses
     A ConvTranspose that enlarges nothing; weights that are computed, dequantised or not finite;
     element types other than float32 and float16; output_shape at sizes that are not known;
     opsets before 7, before 11 for linear; too little data, or more unknowns than can be solved
-    for; and, inside a body or function, anything that needs samples.
+    for; strides and dilations that spread the weights over millions of elements or make thousands
+    of phases; and, inside a body or function, anything that needs samples.
 
 References
     Odena, Dumoulin, Olah, "Deconvolution and Checkerboard Artifacts", Distill, 2016. Aitken et al.,
@@ -89,6 +90,14 @@ REFUSED = {
     "its padding depends on an input size that is not known": """
         net (float[N,1,W] x) => (float[N,1,16] y) <float[1,1,2] w = {1.0, 1.0}> {
             y = ConvTranspose <kernel_shape = [2], strides = [2], output_shape = [16]> (x, w)  # deconv-to-resize-conv
+        }""",
+    "with its strides and dilations its weights are spread over 67,174,416 elements, more than 16,777,216": """
+        net (float[N,2,H,W] x) => (float[N,2,P,Q] y) <float[2,2,3,3] w> {
+            y = ConvTranspose <kernel_shape = [3,3], strides = [2047,2047]> (x, w)  # deconv-to-resize-conv
+        }""",
+    "its 4,000 taps along an axis are more than can be solved for": """
+        net (float[N,2,H,W] x) => (float[N,2,P,Q] y) <float[2,2,3,3] w> {
+            y = ConvTranspose <kernel_shape = [3,3], strides = [1,2], dilations = [1,2000]> (x, w)  # deconv-to-resize-conv
         }""",
     "a nearest Resize needs opset 7": """
         <ir_version: 3, opset_import: ["": 6]>

@@ -25,7 +25,7 @@ What it refuses
     Weights or bias that are computed or dequantised when the model runs, element types other than
     float32 and float16 (ONNX Runtime has no Conv of doubles), output_shape at sizes that are not
     known, padding that runtimes refuse or on which they differ, and weights that would grow
-    beyond 2^27 elements.
+    to millions of elements and sixteen times what they are, or beyond 2^27 elements.
 
 References
     Shi et al., "Is the deconvolution layer the same as a convolutional layer?", 2016.

@@ -18,7 +18,7 @@ What it costs
 What it refuses
     A pool that drops no position, an Indices output that is read, integer and double types,
     unknown channels, padding that depends on an unknown size or reaches as far as the kernel,
-    and a window that can lie wholly in the padding.
+    a window that can lie wholly in the padding, and a filter of millions of elements.
 
 References
     Zhang, "Making Convolutional Networks Shift-Invariant Again", ICML 2019.
@@ -37,6 +37,7 @@ from onnxstride.surgery import (
     Site,
     may_miss_the_data,
     padded,
+    too_large,
 )
 
 REWRITE = Rewrite(
@@ -86,6 +87,10 @@ REFUSED = {
         net (float[N,8,H,W] x) => (float[N,8,P,Q] y) {
             y = MaxPool <kernel_shape = [2,2], strides = [2,2], dilations = [4,4], pads = [1,1,1,1]> (x)  # maxpool-to-blurpool
         }""",
+    "its blur would have 9,000,000 elements, more than the 8,388,608 that are made up": """
+        net (float[N,1000000,H,W] x) => (float[N,1000000,P,Q] y) {
+            y = MaxPool <kernel_shape = [2,2], strides = [2,2]> (x)  # maxpool-to-blurpool
+        }""",
 }
 
 _FEWEST_TAPS = 2
@@ -117,7 +122,14 @@ def _refused(site: Site, layer: MaxPool, axes: tuple[Axis, ...]) -> str:
         return "its padding reaches as far as its kernel, which runtimes refuse"
     if any(map(may_miss_the_data, axes, layer.sizes)):
         return "a window can lie wholly in the padding"
-    return ""
+    assert site.channels is not None
+    large = too_large("its blur", site.channels, *_lengths(site, axes))
+    return "" if large is None else large.reason
+
+
+def _lengths(site: Site, axes: tuple[Axis, ...]) -> list[int]:
+    """Taps of the blur along each axis."""
+    return [site.options.blur if axis.stride > 1 else 1 for axis in axes]
 
 
 def _dense(fragment: Fragment, site: Site, axes: tuple[Axis, ...]) -> str:
@@ -134,7 +146,7 @@ def _blurred(fragment: Fragment, site: Site, source: str, axes: tuple[Axis, ...]
     """Every s-th position of the filtered map, along the axes with a stride."""
     assert site.dtype is not None
     assert site.channels is not None
-    taps = [site.options.blur if axis.stride > 1 else 1 for axis in axes]
+    taps = _lengths(site, axes)
     ends = {i: ((m - 1) // 2, m - 1 - (m - 1) // 2) for i, m in enumerate(taps) if m > 1}
     source = padded(fragment, site.opset, source, len(axes), ends, mode="edge")
     kernel = np.ones((site.channels, 1, *[1] * len(axes)))

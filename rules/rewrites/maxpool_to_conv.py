@@ -19,8 +19,8 @@ What it costs
 
 What it refuses
     An Indices output that is read, integer and double types, unknown channels, channels that
-    come last, a window that fits nowhere, SAME padding on which runtimes disagree, and a fit
-    without data.
+    come last, a window that fits nowhere, SAME padding on which runtimes disagree, a fit
+    without data, and a window of many thousand elements or millions over all channels.
 
 References
     Springenberg et al., "Striving for Simplicity: The All Convolutional Net", ICLR 2015
@@ -38,6 +38,7 @@ from onnxstride.fitting.pools import (
     padded_as_same,
     refused,
     start,
+    too_wide,
 )
 from onnxstride.surgery import Fragment, Refusal, Rewrite, Safety, Site
 
@@ -93,13 +94,21 @@ REFUSED = {
         net (float[N,8,H,W] x) => (float[N,8,P,Q] y) {
             y = MaxPool <kernel_shape = [2,2], strides = [3,3], auto_pad = "SAME_UPPER"> (x)  # maxpool-to-conv
         }""",
+    "a maximum over 90,000 elements is not estimated, only over up to 65,536": """
+        net (float[N,1,H,W] x) => (float[N,1,P,Q] y) {
+            y = MaxPool <kernel_shape = [300,300], strides = [2,2]> (x)  # maxpool-to-conv
+        }""",
+    "its convolution would have 9,437,184 elements, more than the 8,388,608 that are made up": """
+        net (float[N,1048576,H,W] x) => (float[N,1048576,P,Q] y) {
+            y = MaxPool <kernel_shape = [3,3], strides = [2,2]> (x)  # maxpool-to-conv
+        }""",
 }
 
 
 def fix(site: Site) -> Fragment | Refusal:
     layer = site.layer
     assert isinstance(layer, MaxPool)
-    reason = refused(site, layer)
+    reason = refused(site, layer) or too_wide(layer.kernel)
     if reason:
         return Refusal(reason)
     axes = floor_axes(layer)

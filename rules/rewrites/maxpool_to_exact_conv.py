@@ -21,8 +21,9 @@ When it is exact
 What it refuses
     An Indices output that is read, integer and double types, a window that can lie wholly in
     the padding, unknown channels, padding that depends on an unknown size or on which runtimes
-    differ, and, for input of either sign, a dilated window that may reach past the end of a map
-    shorter than its dilation.
+    differ, thousands of taps along an axis or millions of weights over all channels, and, for
+    input of either sign, a dilated window that may reach past the end of a map shorter than its
+    dilation.
 
 References
     Numerics measured in ONNX Runtime 1.31.1.
@@ -42,6 +43,7 @@ from onnxstride.surgery import (
     may_miss_the_data,
     no_depthwise,
     padded,
+    too_large,
 )
 
 REWRITE = Rewrite("maxpool-to-exact-conv", Safety.EXACT, on=(MaxPool,), mends=("DN201",))
@@ -82,7 +84,17 @@ REFUSED = {
         net (float[N,8,H,W] x) => (float[N,8,P,Q] y) {
             y = MaxPool <kernel_shape = [2,2], strides = [1,1], dilations = [4,4], pads = [1,1,1,1]> (x)  # maxpool-to-exact-conv
         }""",
+    "there are 5,000 taps along an axis, each a layer of its own: more than 4,096": """
+        net (float[N,8,W] x) => (float[N,8,Q] y) {
+            y = MaxPool <kernel_shape = [5000], strides = [2]> (x)  # maxpool-to-exact-conv
+        }""",
+    "its convolutions would have 16,777,216 elements, more than the 8,388,608 that are made up": """
+        net (float[N,16,W] x) => (float[N,16,Q] y) {
+            y = MaxPool <kernel_shape = [1024], strides = [2]> (x)  # maxpool-to-exact-conv
+        }""",
 }
+
+_MOST_TAPS = 1 << 12
 
 _LONGEST_CHAIN = 3
 """Taps up to which the chain of differences is no longer than doubling."""
@@ -114,12 +126,29 @@ def _refusal(site: Site, layer: MaxPool, axes: Sequence[Axis], *, unsigned: bool
     refusal = no_depthwise(site, layer)
     if refusal is not None:
         return refusal
+    longest = max(layer.kernel)
+    if longest > _MOST_TAPS:
+        layers = f"each a layer of its own: more than {_MOST_TAPS:,}"
+        return Refusal(f"there are {longest:,} taps along an axis, {layers}")
     if site.options.form == "slice-max":
         if site.opset < 10 and layer.is_strided:
             return Refusal("a Slice with steps needs opset 10")
     elif not unsigned and any(map(may_miss_the_data, axes, layer.sizes)):
         return Refusal("its padding repeats elements that a small map does not have")
+    else:
+        return _too_large(site, axes)
     return None
+
+
+def _too_large(site: Site, axes: Sequence[Axis]) -> Refusal | None:
+    """Each tap along an axis has a filter as long as the window, where they are chained."""
+    assert site.channels is not None
+    lengths = [axis.kernel**2 for axis in axes if not _is_doubled(axis)]
+    return too_large("its convolutions", site.channels, sum(lengths))
+
+
+def _is_doubled(axis: Axis) -> bool:
+    return axis.stride == 1 and axis.kernel > _LONGEST_CHAIN
 
 
 def _by_stride(axes: Sequence[Axis]) -> list[int]:
@@ -140,7 +169,7 @@ def _added(fragment: Fragment, site: Site, axes: Sequence[Axis], *, unsigned: bo
         if not unsigned:
             result = _edge_padded(fragment, site, result, i, axis)
             axis = axis.padded(0, 0)
-        if axis.stride == 1 and axis.kernel > _LONGEST_CHAIN:
+        if _is_doubled(axis):
             result = _doubled(fragment, taps, result, i, axis)
         else:
             result = _chained(fragment, taps, result, i, axis)

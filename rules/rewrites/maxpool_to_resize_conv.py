@@ -38,7 +38,14 @@ from numpy.typing import NDArray
 
 from onnxstride.api import AutoPad, Axis, MaxPool
 from onnxstride.fitting import Expectation, Line, estimated, resized
-from onnxstride.fitting.pools import convolved, floor_axes, has_open_padding, refused, start
+from onnxstride.fitting.pools import (
+    convolved,
+    floor_axes,
+    has_open_padding,
+    refused,
+    start,
+    too_wide,
+)
 from onnxstride.surgery import Fragment, Refusal, Rewrite, Safety, Samples, Site
 
 REWRITE = Rewrite("maxpool-to-resize-conv", Safety.TRAINING, on=(MaxPool,), mends=("DN201",))
@@ -90,6 +97,11 @@ REFUSED = {
         net (float[N,8,W] x) => (float[N,8,Q] y) {
             y = MaxPool <kernel_shape = [8], strides = [2], pads = [0,7]> (x)  # maxpool-to-resize-conv
         }""",
+    "a maximum over 90,000 elements is not estimated, only over up to 65,536": """
+        <ir_version: 8, opset_import: ["" : 18]>
+        net (float[N,8,H,W] x) => (float[N,8,P,Q] y) {
+            y = MaxPool <kernel_shape = [100,100], strides = [100,100]> (x)  # maxpool-to-resize-conv
+        }""",
 }
 
 _SIZES, _OPTIONAL_INPUTS, _ANTIALIAS = 11, 13, 18
@@ -107,7 +119,7 @@ def fix(site: Site) -> Fragment | Refusal:
     axes = _axes(layer)
     coordinates = _coordinates(site, axes)
     shifts = [_shift(axis, coordinates) for axis in axes]
-    reason = refused(site, layer) or _refused(site, layer, shifts)
+    reason = refused(site, layer) or _refused(site, layer, shifts) or too_wide(_reach(axes))
     if reason:
         return Refusal(reason)
     is_smooth = site.opset >= _ANTIALIAS
@@ -200,6 +212,11 @@ def _between(shift: float) -> NDArray[np.float64]:
     """Three taps that interpolate at ``shift`` outputs from the middle one."""
     taps: NDArray[np.float64] = np.maximum(0, 1 - np.abs(np.arange(-1, 2) - shift))
     return taps
+
+
+def _reach(axes: Sequence[Axis]) -> list[int]:
+    """Elements that a window and what a Resize reads for it span, at the most."""
+    return [max(axis.extent, _TAPS * axis.stride) for axis in axes]
 
 
 @cache

@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from string import Template
 from typing import NamedTuple
 
 from onnxstride.cli import main
@@ -51,19 +52,23 @@ class Session:
         }
 
     def run(self, command: str, **variables: str) -> Ran:
-        """What a command does; ``echo $?`` tells the exit code of the one before."""
+        """What a command does; ``echo $?`` tells the exit code of the one before.
+
+        The variables stand in quotes where the command names them.
+        """
         if command == "echo $?":
             return Ran(0, f"{self.code}\n")
+        command = Template(command).safe_substitute(variables)
         words = [] if set(command) & set(_SHELL) else shlex.split(command)
-        ran = _called(words[1:]) if words[:1] == ["onnxstride"] else self._bash(command, variables)
+        ran = _called(words[1:]) if words[:1] == ["onnxstride"] else self._bash(command)
         self.code = ran.code
         return ran
 
-    def _bash(self, command: str, variables: dict[str, str]) -> Ran:
+    def _bash(self, command: str) -> Ran:
         ran = subprocess.run(
             ["/bin/bash", "-c", command],
             cwd=self.folder,
-            env={**self._environment, **variables},
+            env=self._environment,
             capture_output=True,
             text=True,
             check=False,

@@ -2,7 +2,6 @@
 
 import ast
 import importlib.util
-import json
 import re
 import shutil
 import tomllib
@@ -16,6 +15,7 @@ import pytest
 from onnxstride.modelfile import parse_text
 from onnxstride.verify import complete
 
+from . import recipes
 from .blocks import PAGES, ROOT, Block, blocks_of, is_as_shown, steps_of
 from .session import Session
 
@@ -162,88 +162,22 @@ READERS = {
 
 
 class TestRecipes:
-    """The recipes of docs/ci.md, their commands run as a server runs them."""
-
-    def commands(self, name: str) -> list[str]:
-        """What the recipe that is saved under this name hands to a shell."""
-        (block,) = [each for each in BLOCKS["docs/ci.md"] if each.save_as == name]
-        if block.language == "groovy":
-            return re.findall(r"sh '([^']*)'", block.text)
-        (job,) = _yaml.safe_load(block.text).get("jobs", {"": None}).values() or [None]
-        if job is None:
-            commands: list[str] = _yaml.safe_load(block.text)["models"]["script"]
-            return commands
-        return [step["run"] for step in job["steps"] if "run" in step]
-
-    @pytest.mark.parametrize(
-        ("name", "files"),
-        [
-            (".github/workflows/models-pip.yml", ("summary.md", "onnxstride.sarif")),
-            (".gitlab-ci.yml", ("codequality.json",)),
-            ("Jenkinsfile", ("onnxstride.xml",)),
-        ],
-    )
-    @pytest.mark.parametrize(("model", "code"), [("clean", 0), ("broken", 1), ("unread", 2)])
-    def test_exit_codes_and_files(
-        self, name: str, files: tuple[str, ...], model: str, code: int, session: Session
-    ) -> None:
-        """The last command decides; the files are there whatever it decides."""
-        shutil.rmtree("models")
-        write_model(model)
-        *before, last = self.commands(name)
-        assert [session.run(each).code for each in before] == [0] * len(before)
-        summary = str(session.folder / "summary.md")
-        ran = session.run(last, GITHUB_STEP_SUMMARY=summary)
-        assert ran.code == code, ran.printed
-        assert [each for each in files if not Path(each).stat().st_size] == []
-        for each in files:
-            if each.endswith((".json", ".sarif")):
-                json.loads(Path(each).read_text(encoding="utf-8"))
+    """The recipes of docs/ci.md name what there is; a repository of models runs them."""
 
     def test_the_action_is_given_what_it_takes(self) -> None:
         """Its inputs and outputs have these names, and the page lists all of them."""
-        (block,) = [each for each in BLOCKS["docs/ci.md"] if each.save_as.endswith("models.yml")]
         action = _yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
-        (job,) = _yaml.safe_load(block.text)["jobs"].values()
-        (step,) = [each for each in job["steps"] if "/onnxstride@" in each.get("uses", "")]
-        assert {*step["with"]} <= {*action["inputs"]}
-        used = set(re.findall(r"steps\.lint\.outputs\.([\w-]+)", block.text))
+        assert {*recipes.action_step()["with"]} <= {*action["inputs"]}
+        used = set(re.findall(r"steps\.lint\.outputs\.([\w-]+)", recipes.text_of(recipes.ACTION)))
         assert used <= {*action["outputs"]}
         assert used
         listed = set(re.findall(r"^\| `([\w-]+)` \|", TEXTS["docs/ci.md"], re.MULTILINE))
         assert {*action["inputs"]} <= listed
 
     def test_the_hook_is_the_one_there_is(self) -> None:
-        """By its id, with arguments that its command takes."""
-        (block,) = [each for each in BLOCKS["docs/ci.md"] if "pre-commit" in each.save_as]
-        (hook,) = _yaml.safe_load(block.text)["repos"][0]["hooks"]
+        """By its id."""
         (offered,) = _yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
-        assert hook["id"] == offered["id"]
-
-    def test_the_hook_with_its_arguments(self, session: Session) -> None:
-        """The names of the files come last."""
-        (block,) = [each for each in BLOCKS["docs/ci.md"] if "pre-commit" in each.save_as]
-        (hook,) = _yaml.safe_load(block.text)["repos"][0]["hooks"]
-        command = " ".join(["onnxstride lint", *hook["args"], "models/lenet5.onnxtxt"])
-        assert session.run(command).code == 0
-
-
-def write_model(kind: str) -> None:
-    """``models/net.onnx``: one that is clean, one with an error, or one that cannot be read."""
-    Path("models").mkdir()
-    if kind == "unread":
-        Path("models/net.onnx").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
-        return
-    pads = "[0,0,0,0]"
-    kernel, stride = ("4,4", "2,2") if kind == "clean" else ("2,2", "3,3")
-    sides = {"clean": 34, "broken": 47}[kind]
-    Path("models/net.onnxtxt").write_text(
-        f'<ir_version: 8, opset_import: ["": 17]>\n'
-        f"net (float[1,1,16,16] x) => (float[1,1,{sides},{sides}] y) <float[1,1,{kernel}] w> {{\n"
-        f"    y = ConvTranspose <kernel_shape = [{kernel}], strides = [{stride}], pads = {pads}>"
-        f" (x, w)\n}}\n",
-        encoding="utf-8",
-    )
+        assert recipes.hook()["id"] == offered["id"]
 
 
 class TestTheBlocks:

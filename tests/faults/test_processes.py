@@ -1,4 +1,4 @@
-"""ONNX Runtime's process ends with the process that started it, however that one ends."""
+"""Processes end with the one that started them, however that one ends."""
 
 import os
 import select
@@ -41,6 +41,21 @@ child.receive = announced
 runner.run(never, {{"x": np.ones(1, np.float32)}})
 """
 
+LINTING = """
+import multiprocessing, os, signal, sys
+from onnxstride.cli import main
+from onnxstride.engine import parallel
+
+def lint_file(*_):
+    os.write(1, b"%d\\n" % os.getpid())
+    while True:
+        signal.pause()
+
+parallel.lint_file = lint_file
+multiprocessing.set_start_method("fork")
+main(["lint", "--isolated", "--jobs", "2", *sys.argv[1:]])
+"""
+
 needs_pidfd = pytest.mark.skipif(
     not hasattr(os, "pidfd_open"), reason="no way to wait for a process that is not a child"
 )
@@ -70,6 +85,22 @@ def test_a_run_without_end_ends_with_its_parent(number: signal.Signals) -> None:
         parent.send_signal(number)
         assert parent.wait() == -number
     assert running.has_ended(SECONDS)
+
+
+@needs_pidfd
+def test_processes_that_lint_end_with_their_parent(tmp_path: Path) -> None:
+    """Killed without a chance to tell them, the parent leaves none of its ``--jobs``."""
+    for name in ("a.onnx", "b.onnx"):
+        (tmp_path / name).touch()
+    with subprocess.Popen(
+        [sys.executable, "-c", LINTING, str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        workers = [Watched(int(parent.stdout.readline())) for _ in range(2)]
+        assert not any(worker.has_ended(0) for worker in workers)
+        parent.kill()
+        assert parent.wait() == -signal.SIGKILL
+    assert all(worker.has_ended(SECONDS) for worker in workers)
 
 
 @needs_pidfd

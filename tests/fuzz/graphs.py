@@ -5,16 +5,24 @@ of it, so that hypothesis can shrink a case and a long run can repeat it. Weight
 small whole numbers: what should be equal is equal to the last bit in most layers.
 """
 
-from collections.abc import Callable, Sequence
 from random import Random
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
-Array = NDArray[Any]
+from .building import Array, Builder, Layer, Map
+from .windows import (
+    average_pool,
+    conv,
+    conv_transpose,
+    global_pool,
+    lp_pool,
+    max_pool,
+    pointwise,
+    quantised,
+)
 
 NEWEST = 26
 """The newest operator set that ONNX Runtime 1.31 promises to run."""
@@ -30,211 +38,6 @@ class Case(NamedTuple):
 
     model: onnx.ModelProto
     shapes: dict[str, tuple[int, ...]]
-
-
-class Map(NamedTuple):
-    """A feature map as the builder believes it to be; ``sizes`` one entry per spatial axis."""
-
-    name: str
-    channels: int
-    sizes: tuple[int, ...]
-
-    @property
-    def rank(self) -> int:
-        return len(self.sizes)
-
-
-Layer: TypeAlias = "Callable[[Builder, Map], Map]"
-
-
-class Builder:
-    """Nodes and tensors of a graph as they are added."""
-
-    def __init__(self, random: Random, opset: int, kind: int) -> None:
-        self.random = random
-        self.opset = opset
-        self.kind = kind
-        self.nodes: list[onnx.NodeProto] = []
-        self.weights: list[onnx.TensorProto] = []
-        self.functions: list[onnx.FunctionProto] = []
-        self.in_function = False
-        self._count = 0
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(helper.tensor_dtype_to_np_dtype(self.kind))
-
-    def name(self, stem: str) -> str:
-        self._count += 1
-        return f"{stem}{self._count}"
-
-    def add(
-        self, op_type: str, inputs: Sequence[str], outputs: int = 1, domain: str = "", **given: Any
-    ) -> str:
-        """The first output of a new node; attributes that are None are left out."""
-        attributes = {key: value for key, value in given.items() if value is not None}
-        names = [self.name(op_type.lower()) for _ in range(outputs)]
-        label = names[0] if self.random.random() < 0.8 else ""
-        node = helper.make_node(op_type, inputs, names, label, domain=domain, **attributes)
-        self.nodes.append(node)
-        return names[0]
-
-    def constant(self, array: Array, stem: str = "w") -> str:
-        """A tensor with these values: an initializer, or what a Constant makes."""
-        name = self.name(stem)
-        tensor = numpy_helper.from_array(array, name)
-        if self.in_function or self.random.random() < 0.15:
-            self.nodes.append(helper.make_node("Constant", [], [name], value=tensor))
-        else:
-            self.weights.append(tensor)
-        return name
-
-    def numbers(self, *shape: int) -> str:
-        """A weight of whole numbers."""
-        generator = np.random.default_rng(self.random.getrandbits(32))
-        return self.constant(generator.integers(-2, 3, shape).astype(self.dtype))
-
-    def integers(self, values: Sequence[int]) -> str:
-        return self.constant(np.array(values, np.int64), "i")
-
-    def one_in(self, chances: int) -> bool:
-        return self.random.randrange(chances) == 0
-
-
-def window(
-    build: Builder, at: Map, *, transposed: bool = False, roomy: bool = False
-) -> dict[str, Any]:
-    """Attributes of a window that fits the map: lists of one number an axis."""
-    random = build.random
-    kernel = [random.choice((1, 2, 3, 3, 4, 5, 7)) for _ in at.sizes]
-    stride = [random.choice((1, 2, 2, 3, 4)) for _ in at.sizes]
-    dilation = [random.choice((1, 1, 1, 2, 3)) for _ in at.sizes]
-    pads = [random.randint(0, max(0, k - 1)) for k in (*kernel, *kernel)]
-    if build.one_in(2):
-        pads = [0] * len(pads)
-    if not transposed and not roomy:
-        for axis, size in enumerate(at.sizes):
-            room = size + pads[axis] + pads[axis + at.rank]
-            while dilation[axis] > 1 and (kernel[axis] - 1) * dilation[axis] >= room:
-                dilation[axis] -= 1
-            kernel[axis] = max(1, min(kernel[axis], room))
-            for side in (axis, axis + at.rank):
-                pads[side] = min(pads[side], kernel[axis] - 1)
-    found = {"kernel_shape": kernel, "strides": stride, "dilations": dilation, "pads": pads}
-    if build.one_in(4):
-        del found["pads"]
-        auto_pad = random.choice(("SAME_UPPER", "SAME_LOWER", "VALID", "NOTSET"))
-        return {**found, "auto_pad": auto_pad}
-    for name in ("strides", "dilations", "pads"):
-        if build.one_in(6):
-            del found[name]
-    return found
-
-
-def slid(at: Map, given: dict[str, Any], *, ceil_mode: bool = False) -> tuple[int, ...]:
-    """Sizes of the map that such a window makes, at the least 0."""
-    return tuple(_slid(size, axis, at.rank, given, ceil_mode) for axis, size in enumerate(at.sizes))
-
-
-def _slid(size: int, axis: int, rank: int, given: dict[str, Any], ceil_mode: bool) -> int:
-    stride: int = given.get("strides", [1] * rank)[axis]
-    if given.get("auto_pad", "").startswith("SAME"):
-        return -(-size // stride)
-    pads = given.get("pads", [0] * 2 * rank)
-    reach = (given["kernel_shape"][axis] - 1) * given.get("dilations", [1] * rank)[axis] + 1
-    room: int = size + pads[axis] + pads[axis + rank] - reach
-    return max(0, -(-room // stride) + 1 if ceil_mode else room // stride + 1)
-
-
-def conv(build: Builder, at: Map) -> Map:
-    given, random = window(build, at), build.random
-    group = random.choice([g for g in range(1, at.channels + 1) if at.channels % g == 0])
-    channels = group * random.randint(1, 2)
-    weight = build.numbers(channels, at.channels // group, *given["kernel_shape"])
-    bias = [build.numbers(channels)] if build.one_in(3) else []
-    sizes = slid(at, given)
-    if build.one_in(4):
-        del given["kernel_shape"]
-    domain, activation = "", None
-    if build.one_in(12) and build.kind == TensorProto.FLOAT and at.rank < 3:
-        domain, activation = "com.microsoft", "Relu"
-    if group > 1:
-        given["group"] = group
-    op_type = "FusedConv" if domain else "Conv"
-    inputs = [at.name, weight, *bias]
-    name = build.add(op_type, inputs, domain=domain, activation=activation, **given)
-    return Map(name, channels, sizes)
-
-
-def conv_transpose(build: Builder, at: Map) -> Map:
-    given, random = window(build, at, transposed=True), build.random
-    group = random.choice([g for g in range(1, at.channels + 1) if at.channels % g == 0])
-    each = random.randint(1, 2)
-    weight = build.numbers(at.channels, each, *given["kernel_shape"])
-    bias = [build.numbers(group * each)] if build.one_in(3) else []
-    stride = given.get("strides", [1] * at.rank)
-    dilation = given.get("dilations", [1] * at.rank)
-    reach = [(k - 1) * d + 1 for k, d in zip(given["kernel_shape"], dilation, strict=True)]
-    pads = given.get("pads", [0] * 2 * at.rank)
-    extra = [0] * at.rank
-    if build.one_in(3):
-        extra = [random.randint(0, max(s, d) - 1) for s, d in zip(stride, dilation, strict=True)]
-        given["output_padding"] = extra
-    sizes = tuple(
-        s * (n - 1) + e + r - pads[i] - pads[i + at.rank]
-        for i, (n, s, e, r) in enumerate(zip(at.sizes, stride, extra, reach, strict=True))
-    )
-    if given.get("auto_pad", "").startswith("SAME"):
-        sizes = tuple(n * s for n, s in zip(at.sizes, stride, strict=True))
-    if build.one_in(6):
-        sizes = tuple(max(1, size + random.randint(-1, 1)) for size in sizes)
-        given["output_shape"] = list(sizes)
-    if build.one_in(4):
-        del given["kernel_shape"]
-    if group > 1:
-        given["group"] = group
-    name = build.add("ConvTranspose", [at.name, weight, *bias], **given)
-    return Map(name, group * each, sizes)
-
-
-def max_pool(build: Builder, at: Map) -> Map:
-    given = _pool_window(build, at, dilated=10)
-    outputs, order = 1, None
-    if build.opset >= 8 and build.one_in(5):
-        outputs, order = 2, build.random.randint(0, 1)
-    ceil_mode = given.get("ceil_mode", 0) == 1
-    name = build.add("MaxPool", [at.name], outputs, storage_order=order, **given)
-    return Map(name, at.channels, slid(at, given, ceil_mode=ceil_mode))
-
-
-def average_pool(build: Builder, at: Map) -> Map:
-    given = _pool_window(build, at, dilated=19)
-    counted = build.random.randint(0, 1) if build.one_in(2) else None
-    name = build.add("AveragePool", [at.name], count_include_pad=counted, **given)
-    return Map(name, at.channels, slid(at, given, ceil_mode=given.get("ceil_mode", 0) == 1))
-
-
-def lp_pool(build: Builder, at: Map) -> Map:
-    given = _pool_window(build, at, dilated=18)
-    power = build.random.randint(1, 3) if build.one_in(2) else None
-    if build.opset < 18:
-        given.pop("ceil_mode", None)
-    name = build.add("LpPool", [at.name], p=power, **given)
-    return Map(name, at.channels, slid(at, given, ceil_mode=given.get("ceil_mode", 0) == 1))
-
-
-def _pool_window(build: Builder, at: Map, dilated: int) -> dict[str, Any]:
-    given = window(build, at)
-    if build.opset < dilated:
-        given.pop("dilations", None)
-    if build.opset >= 10 and build.one_in(3):
-        given["ceil_mode"] = build.random.randint(0, 1)
-    return given
-
-
-def global_pool(build: Builder, at: Map) -> Map:
-    op_type = build.random.choice(("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"))
-    return Map(build.add(op_type, [at.name]), at.channels, (1,) * at.rank)
 
 
 def resize(build: Builder, at: Map) -> Map:
@@ -367,11 +170,6 @@ def pad(build: Builder, at: Map) -> Map:
     return Map(name, at.channels, sizes)
 
 
-def pointwise(build: Builder, at: Map) -> Map:
-    op_type = build.random.choice(("Relu", "Sigmoid", "Identity", "Neg", "LeakyRelu"))
-    return at._replace(name=build.add(op_type, [at.name]))
-
-
 def transposed(build: Builder, at: Map) -> Map:
     """Two axes of space the other way round, or there and back."""
     order = [0, 1, *reversed(range(2, 2 + at.rank))]
@@ -414,53 +212,6 @@ def skip_connection(build: Builder, at: Map) -> Map:
     weight = build.numbers(at.channels, at.channels, *[2] * at.rank)
     up = build.add("ConvTranspose", [down, weight], strides=[2] * at.rank)
     return Map(build.add("Concat", [at.name, up], axis=1), 2 * at.channels, at.sizes)
-
-
-def quantised(build: Builder, at: Map) -> Map:
-    """The map in eight bits, a layer on that, and back."""
-    if build.kind != TensorProto.FLOAT or build.opset < 10:
-        return pointwise(build, at)
-    random = build.random
-    kind = random.choice((np.uint8, np.int8))
-    scale = build.constant(np.array(0.5, np.float32))
-    zero = build.constant(np.array(0 if kind is np.int8 else 128, kind))
-    eight = build.add("QuantizeLinear", [at.name, scale, zero])
-    found = at._replace(name=eight)
-    choice = random.choice(("conv", "pool", "average", "global", "weights"))
-    if choice == "weights":
-        return _conv_of_quantised_weights(build, at, scale)
-    if choice == "conv":
-        given = window(build, at)
-        weight = build.constant(np.ones((2, at.channels, *given["kernel_shape"]), kind))
-        inputs = [eight, scale, zero, weight, scale, zero, scale, zero]
-        found = Map(build.add("QLinearConv", inputs, **given), 2, slid(at, given))
-    elif choice == "pool" and build.opset >= 12:
-        given = _pool_window(build, at, dilated=10)
-        ceil_mode = given.get("ceil_mode", 0) == 1
-        name = build.add("MaxPool", [eight], **given)
-        found = Map(name, at.channels, slid(at, given, ceil_mode=ceil_mode))
-    elif choice == "average":
-        given = _pool_window(build, at, dilated=99)
-        given.pop("ceil_mode", None)
-        inputs = [eight, scale, zero, scale, zero]
-        name = build.add("QLinearAveragePool", inputs, domain="com.microsoft", **given)
-        found = Map(name, at.channels, slid(at, given))
-    elif choice == "global":
-        inputs = [eight, scale, zero, scale, zero]
-        name = build.add(
-            "QLinearGlobalAveragePool", inputs, domain="com.microsoft", channels_last=0
-        )
-        found = Map(name, at.channels, (1,) * at.rank)
-    return found._replace(name=build.add("DequantizeLinear", [found.name, scale, zero]))
-
-
-def _conv_of_quantised_weights(build: Builder, at: Map, scale: str) -> Map:
-    given = window(build, at)
-    zero = build.constant(np.array(0, np.int8))
-    generator = np.random.default_rng(build.random.getrandbits(32))
-    values = generator.integers(-3, 4, (2, at.channels, *given["kernel_shape"])).astype(np.int8)
-    weight = build.add("DequantizeLinear", [build.constant(values), scale, zero])
-    return Map(build.add("Conv", [at.name, weight], **given), 2, slid(at, given))
 
 
 def in_branches(build: Builder, at: Map) -> Map:

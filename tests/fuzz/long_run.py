@@ -2,13 +2,11 @@
 
     python -m tests.fuzz.long_run bytes FOUND --seconds 3600 [--seed N] [--models FOLDER]...
     python -m tests.fuzz.long_run graphs FOUND --seconds 3600 [--seed N]
-    python -m tests.fuzz.long_run coverage FOUND --seconds 3600 [--models FOLDER]...
 
 ``bytes`` damages models, ``graphs`` draws graphs with and without faults and compares what is said
-of them with what ONNX Runtime does, ``coverage`` lets atheris damage models further where that
-reaches code that was not reached before (``pip install atheris``). Inputs of the first two follow
-from seed and number. Each is tried in a process that may take 1 GiB and 30 seconds of computing
-for it; what takes more, or kills the process, is kept too. The same command goes on where it ended.
+of them with what ONNX Runtime does. Inputs follow from seed and number. Each is tried in a process
+that may take 1 GiB and 30 seconds of computing for it; what takes more, or kills the process, is
+kept too. The same command goes on where it ended.
 """
 
 import argparse
@@ -148,53 +146,18 @@ def watch(arguments: list[str], folder: Path, seconds: float) -> None:
         print(f"{count:>10,} {what}")  # noqa: T201
 
 
-def cover(models: list[Path], folder: Path, seconds: float) -> None:
-    """Has atheris damage models, guided by the code that they reach."""
-    from importlib import import_module
-
-    atheris = import_module("atheris")  # no dependency: only this run wants it
-    os.environ[DEBUG_VARIABLE] = "1"
-    sound = all_models(models)
-    seeds = folder / "seeds"
-    seeds.mkdir(parents=True, exist_ok=True)
-    for number, data in enumerate(sound.values()):
-        (seeds / f"{number}.onnx").write_bytes(data)
-    keeper = Keeper(folder)
-    others = list(sound.values())
-
-    def one(data: bytes) -> None:
-        keeper.begin(keeper.next_number, data)
-        for fault in keeper.end(reading.lint_never_raises(data)):
-            print(fault, flush=True)  # noqa: T201
-
-    def change(data: bytes, most: int, seed: int) -> bytes:
-        random = seeded(seed)
-        if random.random() < 0.3:
-            blind: bytes = atheris.Mutate(data, most)
-            return blind
-        return mutated(data, random.choices(others, k=3), random)[:most]
-
-    atheris.instrument_all()
-    options = [f"-max_total_time={seconds:.0f}", f"-timeout={_SECONDS * _WALL_FACTOR}"]
-    options += ["-rss_limit_mb=2048", "-max_len=400000", f"-artifact_prefix={folder}/"]
-    atheris.Setup([sys.argv[0], *options, str(seeds)], one, custom_mutator=change)
-    atheris.Fuzz()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("kind", choices=[*KINDS, "coverage"])
+    parser.add_argument("kind", choices=KINDS)
     parser.add_argument("folder", type=Path, help="where to keep what is found")
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--models", type=Path, action="append", default=[], metavar="FOLDER")
     parser.add_argument("--work", type=float, default=None, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.kind == "coverage":
-        cover(given.models, given.folder, given.seconds)
-    elif given.work is not None:
+    if given.work is not None:
         work(given.kind, given.seed, given.models, given.folder, given.work)
     else:
         watch(sys.argv[1:], given.folder, given.seconds)

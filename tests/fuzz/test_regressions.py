@@ -1,6 +1,10 @@
 """What fuzzing found, each made as small as it goes; the name of a test says what it was."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -12,8 +16,15 @@ from onnxstride.registry import find_rewrite, load_rewrites
 from onnxstride.verify import Runner
 from tests.graph.building import function, graph_of, model, node, value
 
-from . import agreement, reading
+from . import agreement, reading, spacious
 from .graphs import Case
+
+_GENEROUS = 1 << 30
+"""Bytes, those of the interpreter and its libraries included."""
+
+needs_peak = pytest.mark.skipif(
+    sys.platform == "win32", reason="no way to ask a process for the peak of its memory"
+)
 
 
 @pytest.fixture(scope="module")
@@ -275,18 +286,35 @@ def test_a_cast_of_a_constant_that_its_type_does_not_hold() -> None:
     assert faults(proto) == []
 
 
-@pytest.mark.parametrize("name", [loaded.name for loaded in load_rewrites()])
-def test_a_stride_or_dilation_of_two_thousand_million(name: str, runner: Runner) -> None:
-    """No rewrite makes up weights for every element that it steps over."""
-    step = 2**31 - 1
-    proto = model(
-        node("Conv", "x w", "a", strides=[step, 2]),
-        node("MaxPool", "a", "b", kernel_shape=[2, 2], strides=[2, step]),
-        node("AveragePool", "b", "c", kernel_shape=[1, step], pads=[0, step - 1, 0, 0]),
-        node("ConvTranspose", "c v", "d", strides=[step, 1]),
-        node("ConvTranspose", "d v", "y", strides=[2, 2], dilations=[1, step]),
-        inputs={"x": [1, 2, "H", "W"]},
-        weights={"w": [2, 2, 3, 3], "v": [2, 2, 3, 3]},
+def test_a_name_that_is_no_text() -> None:
+    """Bytes that are no UTF-8 in the name of a graph or a node are shown as escapes."""
+    pool = helper.make_node("MaxPool", ["x"], ["y"], "a name", kernel_shape=[2, 2], strides=[2, 2])
+    proto = model(pool, inputs={"x": [1, 1, 4, 4]})
+    proto.graph.name = "a name"
+    data = proto.SerializeToString()
+    assert data.count(b"a name") == 2
+    assert reading.faults(data.replace(b"a name", b"\xff name"), reading.QUICK) == []
+
+
+@needs_peak
+@pytest.mark.parametrize("exponent", [22, 23, 26, 31])
+def test_a_window_of_any_size_takes_no_gigabytes(exponent: int) -> None:
+    """Strides, dilations, kernels and channels: no rewrite makes up an element for each of so many.
+
+    The peak of a process that asks every rewrite for every layer; 2^22 numbers are 32 MiB.
+    """
+    asked = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz.spacious", str(exponent)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    loaded = find_rewrite(load_rewrites(), name)
-    assert agreement.rewritten(Case(proto, {}), loaded, runner) is None
+    assert asked.returncode == 0, asked.stderr
+    assert json.loads(asked.stdout)["peak"] < _GENEROUS, asked.stdout
+
+
+@needs_peak
+def test_a_process_that_takes_gigabytes_is_told() -> None:
+    """The measure above sees an array of a gigabyte and a half."""
+    assert spacious.peak_of("import numpy; numpy.ones(3 << 26)") > _GENEROUS

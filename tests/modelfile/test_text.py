@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto
 
 from onnxstride.errors import InvalidTensor, ModelError, NotAModel
-from onnxstride.modelfile import ModelFile, open_model, parse_text
+from onnxstride.modelfile import ModelFile, noise, open_model, parse_text
 
 from .building import TYPES, assert_same, tensors_of
 
@@ -136,6 +136,18 @@ def test_noise_is_the_same_every_time() -> None:
     assert first.tolist() != other.tolist()
     expected = np.random.RandomState(zlib.crc32(b"W")).standard_normal((4, 3, 3, 3))
     assert_same(first, (expected * np.sqrt(2 / 27)).astype(np.float32))
+
+
+@pytest.mark.parametrize("kind", ["FLOAT", "FLOAT16", "DOUBLE", "INT8", "UINT4"])
+@pytest.mark.parametrize("role", [noise.WEIGHT, noise.OFFSET, noise.POSITIVE])
+def test_noise_is_the_same_in_pieces(kind: str, role: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many elements are drawn at a time."""
+    tensor = noise.noise_tensor("w", TensorProto.DataType.Value(kind), [7, 3], role)
+    mark = tensor.external_data[0].value
+    whole = noise.values(tensor, mark)
+    monkeypatch.setattr(noise, "_PIECE", 4)
+    assert noise.values(tensor, mark).tobytes() == whole.tobytes()
+    assert len(set(whole.ravel().tolist())) > 4
 
 
 def test_noise_survives_a_rename() -> None:

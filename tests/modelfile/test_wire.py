@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import onnx
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
@@ -32,6 +32,16 @@ from .building import (
 
 # Without shrinking: on models of many kilobytes it takes minutes and explains little.
 _PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
+SLOW_TO_DRAW = [HealthCheck.too_slow, HealthCheck.data_too_large]
+"""A model of many kilobytes takes as long to draw as the machine lets it."""
+
+_drawn = settings(
+    max_examples=60,
+    deadline=None,
+    phases=_PHASES,
+    derandomize=True,
+    suppress_health_check=SLOW_TO_DRAW,
+)
 _SIZES = st.sampled_from([0, 1, 900, 1020, 1024, 1025, 1030, 3000])
 
 
@@ -96,14 +106,14 @@ def models(draw: st.DrawFn) -> bytes:
     return b"".join(draw(st.permutations(parts)))
 
 
-@settings(max_examples=60, deadline=None, phases=_PHASES)
+@_drawn
 @given(models())
 def test_what_was_cut_goes_back_exactly(data: bytes) -> None:
     """A skeleton and its cuts make the original bytes, whatever the order of the fields."""
     assert put_back(skeleton(data), data) == data
 
 
-@settings(max_examples=60, deadline=None, phases=_PHASES)
+@_drawn
 @given(models())
 def test_no_large_tensor_stays(data: bytes) -> None:
     """The skeleton is a model in which no tensor that holds more than the threshold is left."""

@@ -73,6 +73,7 @@ LAYERS: dict[str, set[str]] = {
             "output",
             "pictures",
             "probe",
+            "process",
             "progress",
             "registry",
         ),

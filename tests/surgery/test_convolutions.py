@@ -124,9 +124,19 @@ def test_another_operator_is_left_alone() -> None:
 def test_weights_that_are_too_many() -> None:
     """They are counted, not built."""
     small = np.zeros((2, 3), np.float32)
-    assert too_many(small, [2**13, 2**14]) is None
-    refusal = too_many(small, [2**13, 2**14 + 1])
-    assert refusal == Refusal("its weights would grow from 6 to 134,225,920 elements")
+    assert too_many(small, [2**9, 2**14]) is None
+    refusal = too_many(small, [2**9, 2**14 + 1])
+    assert refusal == Refusal("its weights would grow from 6 to 8,389,120 elements")
+
+
+def test_large_weights_may_grow_further() -> None:
+    """Sixteen times, up to 2^27 elements in all."""
+    large = np.broadcast_to(np.float32(0), 2**20)
+    assert too_many(large, [16, 2**20]) is None
+    assert too_many(large, [17, 2**20]) is not None
+    larger = np.broadcast_to(np.float32(0), 2**25)
+    assert too_many(larger, [4, 2**25]) is None
+    assert too_many(larger, [5, 2**25]) is not None
 
 
 @pytest.mark.parametrize(

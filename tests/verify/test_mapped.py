@@ -1,5 +1,7 @@
 """Inputs too big for memory: they lie in files, and are read from there."""
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +64,33 @@ class TestArrays:
         half = converted(array, np.dtype(np.float16))
         assert np.array_equal(half, array.astype(np.float16))
         assert sum(block.size for block in blocks(half)) == array.size
+
+    def test_the_room_is_taken_at_once(self) -> None:
+        """A disk that fills up later cannot end the process as it writes."""
+        array = room_for(SHAPE, np.dtype(np.float64))
+        place = place_of(array)
+        assert place is not None
+        if hasattr(os, "posix_fallocate"):
+            assert Path(place.path).stat().st_blocks * 512 >= array.nbytes
+
+    @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="room cannot be reserved")
+    @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EOPNOTSUPP])
+    def test_a_disk_that_refuses(
+        self, code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """A full one is an error and leaves no file; one that cannot reserve serves as well."""
+
+        def refuse(*_: int) -> None:
+            raise OSError(code, os.strerror(code))
+
+        monkeypatch.setattr(os, "posix_fallocate", refuse)
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        if code == errno.ENOSPC:
+            with pytest.raises(OSError, match="No space left"):
+                room_for(SHAPE, np.dtype(np.float32))
+            assert list(tmp_path.iterdir()) == []
+        else:
+            assert not room_for(SHAPE, np.dtype(np.float32)).any()
 
     def test_a_full_disk_is_an_error_of_one_line(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A feed that does not fit is refused before it is begun."""
