@@ -1,6 +1,6 @@
 """Nodes whose sizes onnx infers otherwise than runtimes make them, put so that it does not.
 
-Three are known (onnx 1.23, ONNX Runtime 1.32):
+Four are known (onnx 1.23, ONNX Runtime 1.32):
 
 1. A pool with ``ceil_mode`` before opset 22. Inference counts a last window that begins behind the
    map and its leading padding; no runtime makes it. That takes a window which a whole stride of
@@ -10,11 +10,15 @@ Three are known (onnx 1.23, ONNX Runtime 1.32):
    and inference adds the padding to it. Without the attribute it does not.
 3. A pool whose ``ceil_mode`` is neither 0 nor 1. Runtimes round up at 1 alone, inference at all
    but 0. It loses the attribute.
+4. A ConvTranspose whose ``output_shape`` is smaller than its input. Inference stops after the first
+   two dimensions and states those as the whole shape, which only the outcome shows: the node
+   becomes a Slice like that of 1, and inference is to be asked again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from .scope import graph_attributes
@@ -29,7 +33,7 @@ _UNREAD_DOMAIN = "onnxstride.unread"
 
 
 def may_disagree(serialized: bytes) -> bool:
-    """False for a model, in bytes, that spells none of the attributes that the three take."""
+    """False for a model, in bytes, that spells none of the attributes that the first three take."""
     return b"ceil_mode" in serialized or (b"output_padding" in serialized and b"SAME" in serialized)
 
 
@@ -42,6 +46,40 @@ def reconcile(model: ModelProto) -> None:
         graph.input.add(name=_BOUND).type.tensor_type.elem_type = 7  # INT64
     for function in model.functions:
         _reconciled(function.node, is_right=is_right, in_function=True)
+
+
+def forget_stopped(model: ModelProto, inferred: ModelProto) -> bool:
+    """True where ``inferred`` holds shapes that are cut short; ``model`` makes them unknown then.
+
+    Args:
+        model: what was inferred, to be inferred again.
+        inferred: what inference made of it.
+    """
+    graph: Any = model.graph
+    outcome: Any = inferred.graph
+    if not _stopped(graph, outcome):
+        return False
+    if not any(value.name == _BOUND for value in graph.input):
+        graph.input.add(name=_BOUND).type.tensor_type.elem_type = 7  # INT64
+    return True
+
+
+def _stopped(graph: Any, inferred: Any) -> bool:
+    """The same of one graph and the bodies in it."""
+    found = False
+    ranks = {
+        value.name: len(value.type.tensor_type.shape.dim)
+        for value in chain(inferred.value_info, inferred.output)
+    }
+    for node, outcome in zip(graph.node, inferred.node, strict=True):
+        is_sized = any(attribute.name == "output_shape" for attribute in node.attribute)
+        if node.op_type == "ConvTranspose" and is_sized and ranks.get(node.output[0]) == 2:
+            _make_unknown(node, in_function=False)
+            found = True
+        bodies = zip(graph_attributes(node), graph_attributes(outcome), strict=True)
+        for (_, body), (_, inferred_body) in bodies:
+            found |= _stopped(body, inferred_body)
+    return found
 
 
 def _reconciled(nodes: Iterable[NodeProto], *, is_right: bool, in_function: bool) -> bool:

@@ -14,7 +14,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from .calls import as_model, has_one_type
-from .disagreements import may_disagree, reconcile
+from .disagreements import forget_stopped, may_disagree, reconcile
 from .scope import Dim, Scope, Shape, graph_attributes
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _inferred(model: ModelProto) -> ModelProto:
     del model  # inference takes the memory of several models
 
     try:
-        return shape_inference.infer_shapes(given, data_prop=True)
+        return _outcome(given)
     except (
         checker.ValidationError,
         shape_inference.InferenceError,
@@ -142,6 +142,18 @@ def _inferred(model: ModelProto) -> ModelProto:
         # counts, and what is not is reported as unknown by the rule that needs it.
         declared: ModelProto = ModelProto.FromString(given)
         return declared
+
+
+def _outcome(given: bytes) -> ModelProto:
+    """What inference makes of a model, where it comes to its end."""
+    from onnx import ModelProto, shape_inference
+
+    inferred = shape_inference.infer_shapes(given, data_prop=True)
+    if b"output_shape" in given:
+        again = ModelProto.FromString(given)
+        if forget_stopped(again, inferred):
+            return shape_inference.infer_shapes(again.SerializeToString(), data_prop=True)
+    return inferred
 
 
 def _sizes_for_any(values: Iterable[ValueInfoProto]) -> Iterator[Any]:
