@@ -1,8 +1,12 @@
-"""Writes the tables of rules and rewrites into a Markdown file; --check says if they are stale."""
+"""Writes the tables of rules, rewrites and speed into README.md; --check says if they are stale."""
 
 import sys
 from pathlib import Path
 
+# The benchmarks are no part of what is installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks import summary
 from onnxstride.explain import list_rewrites, list_rules
 from onnxstride.registry import BUILT_IN, load_rewrites, load_rules
 
@@ -14,6 +18,7 @@ def tables() -> dict[str, str]:
     return {
         "rules": list_rules(rules, "markdown", width=0),
         "rewrites": list_rewrites(rewrites, "markdown", width=0),
+        "speed": summary.table(),
     }
 
 

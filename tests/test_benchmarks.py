@@ -16,7 +16,7 @@ import onnx
 import pytest
 from onnx import ModelProto, numpy_helper
 
-from benchmarks import deconv, inputs, lint, peers, rewrite
+from benchmarks import deconv, inputs, lint, peers, rewrite, summary
 from benchmarks.measure import Command, Measured, Run, measure, measure_rounds
 from benchmarks.report import (
     BROKEN,
@@ -27,6 +27,7 @@ from benchmarks.report import (
     Result,
     Spread,
     is_kept,
+    render_json,
     render_result,
     spread,
     verdict,
@@ -425,6 +426,64 @@ class TestPeers:
         assert case.missing["polygraphy"] == "only with --slow"
         slow = lint.Options(peers_python=python, slow=True)
         assert "polygraphy" in lint.peer_case("light DenseNet-121", model, slow).commands
+
+
+FACTS = {"date": "2026-01-02 03:04 UTC", "machine": "2 CPUs", "Python": "3.11.0"}
+
+
+def all_results(folder: Path) -> list[Result]:
+    """Every case, each command twice at one second and 50 MB; of the peers, one at three."""
+    results: list[Result] = []
+    for case in (*(case(folder) for case in lint.OWN_CASES.values()), *peered(folder)):
+        runs = {name: Run(3 if name == "trtcheck" else 1, 1, 50) for name in case.commands}
+        if lint.FLOOR in runs:
+            runs[lint.FLOOR] = Run(0.25, 0.25, 40)
+        results.append(Result(case, Measured([runs, runs], {})))
+    return results
+
+
+def peered(folder: Path) -> list[Case]:
+    install(folder, "trtcheck", "onnxsim")
+    return list(lint.peer_cases(folder, lint.Options(peers_python=str(folder / "python"))))
+
+
+class TestSummary:
+    """The short table in the README."""
+
+    def shown(self, folder: Path) -> str:
+        facts = {**FACTS, "packages": "onnx 1", "peers": "trtcheck 2"}
+        return summary.summary(render_json(facts, all_results(folder)))
+
+    @pytest.fixture
+    def bare(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere" / "python"))
+        monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+        return tmp_path
+
+    def test_each_tool_has_a_row(self, bare: Path) -> None:
+        """Its cost, and its time beside that of lint; what is missing says so."""
+        rows = {
+            line.split("|")[1].strip(): line
+            for line in self.shown(bare).splitlines()
+            if "|" in line
+        }
+        assert rows[summary.LINT].count("1.00 s, 50 MB") == 3
+        assert rows["trtcheck"].count("3.00 s, 50 MB, 3.0 x") == 3
+        assert rows["onnx-doctor"].count("not installed") == 3
+
+    def test_the_figures_of_lint_are_those_of_the_benchmark(self, bare: Path) -> None:
+        """Beyond start-up, or beside the same without weights."""
+        shown = self.shown(bare)
+        assert "10,000 nodes, beyond start-up" in shown
+        assert shown.count("0.75 s") == 4
+        assert shown.count("1.00 x") == 4
+        assert "2026-01-02, 2 CPUs, Python 3.11.0" in shown
+
+    def test_a_case_that_was_not_run_is_no_table(self, bare: Path) -> None:
+        """All of them are needed: a table with holes would pass for the whole."""
+        facts = {**FACTS, "packages": "", "peers": ""}
+        with pytest.raises(KeyError):
+            summary.summary(render_json(facts, all_results(bare)[:-1]))
 
 
 def install(folder: Path, *names: str) -> None:

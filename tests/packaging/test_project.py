@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import summary
 from onnxstride.explain import list_rewrites, list_rules
 from onnxstride.registry import load_rewrites, load_rules
 
@@ -67,12 +68,13 @@ def test_the_tables_are_written_between_their_markers(tmp_path: Path) -> None:
     """What stands around the markers is kept; a second run changes nothing."""
     file = tmp_path / "page.md"
     page = "above\n<!-- rules:begin -->\n{}<!-- rules:end -->\nbelow\n"
-    page += "<!-- rewrites:begin -->\n{}<!-- rewrites:end -->\nend\n"
-    file.write_text(page.format("old\n", "old\n"))
+    page += "<!-- rewrites:begin -->\n{}<!-- rewrites:end -->\n"
+    page += "<!-- speed:begin -->\n{}<!-- speed:end -->\nend\n"
+    file.write_text(page.format(*["old\n"] * 3))
     assert run_readme(str(file)).returncode == 0
     rules = list_rules(load_rules(), "markdown", width=0)
     rewrites = list_rewrites(load_rewrites(), "markdown", width=0)
-    assert file.read_text() == page.format(rules, rewrites)
+    assert file.read_text() == page.format(rules, rewrites, summary.table())
     assert run_readme("--check", str(file)).returncode == 0
 
 
@@ -81,7 +83,8 @@ def test_the_tables_are_written_between_their_markers(tmp_path: Path) -> None:
     [
         pytest.param(
             "<!-- rules:begin -->\nold\n<!-- rules:end -->"
-            "<!-- rewrites:begin -->\nold\n<!-- rewrites:end -->",
+            "<!-- rewrites:begin -->\nold\n<!-- rewrites:end -->"
+            "<!-- speed:begin -->\nold\n<!-- speed:end -->",
             "make readme",
             id="stale",
         ),
