@@ -77,7 +77,7 @@ NET = """<ir_version: 10, opset_import: ["": 18]>
 net (float[N,3,H,W] x) => (float[N,4,P,Q] y) <float[4,3,3,3] w> {
     a = Conv <pads = [1,1,1,1]> (x, w)
     b = Relu (a)
-    y = MaxPool <kernel_shape = [2,2], strides = [2,2]> (b)
+    ["pool"] y = MaxPool <kernel_shape = [2,2], strides = [2,2]> (b)
 }
 """
 GENERATOR = """<ir_version: 10, opset_import: ["": 18]>
