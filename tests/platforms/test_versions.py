@@ -63,7 +63,8 @@ def test_other_requirements_are_refused(line: str) -> None:
 def test_both_ends_are_among_the_checks() -> None:
     """The checks run the oldest versions, the tests' own environment has the newest."""
     check = (ROOT / ".ci" / "check").read_text("utf-8")
-    assert '\nstep .ci/lowest "$python"\n' in check
+    assert '\n.ci/lowest "$python" >"$said" 2>&1 &\nlowest=$!\n' in check
+    assert '\nwait "$lowest" || { cat "$said"; exit 1; }\n' in check
     assert "-c .ci/lowest.txt" in (ROOT / ".ci" / "lowest").read_text("utf-8")
 
 
