@@ -1,6 +1,6 @@
 """The annotate command: writes findings into a model, where viewers show them at their nodes."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,7 +21,7 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from ..engine.annotating import Annotated
     from ..engine.results import FileReport
@@ -70,7 +70,7 @@ def annotate(
     target = target_of(model, output, in_place=in_place)
     given = {
         "--select": select, "--ignore": ignore, "--input-shape": input_shapes, "--dim": dims,
-        "--rules": folders, "--config": _listed(config), "--isolated": _listed("yes" * isolated),
+        "--rules": folders, "--config": config, "--isolated": isolated,
     }  # fmt: skip
     if remove:
         _refuse_with_remove(given)
@@ -84,17 +84,13 @@ def annotate(
     return 0
 
 
-def _listed(value: str | None) -> tuple[str, ...]:
-    return (value,) if value else ()
-
-
-def _refuse_with_remove(given: "Mapping[str, Sequence[str]]") -> None:
-    for option, values in given.items():
-        if values:
+def _refuse_with_remove(given: "Mapping[str, Any]") -> None:
+    for option, value in given.items():
+        if value:
             raise UsageError(f"--remove runs no rules, and {option} is about them; give one kind")
 
 
-def _linted(model: str, given: "Mapping[str, Sequence[str]]") -> "FileReport":
+def _linted(model: str, given: "Mapping[str, Any]") -> "FileReport":
     """What lint says of the model.
 
     Raises:
@@ -108,7 +104,7 @@ def _linted(model: str, given: "Mapping[str, Sequence[str]]") -> "FileReport":
 
     bindings = parse_bindings(given["--input-shape"], given["--dim"])
     asked = Asked(given["--select"], given["--ignore"], bindings=bindings)
-    configs = Configs(next(iter(given["--config"]), None), isolated=bool(given["--isolated"]))
+    configs = Configs(given["--config"], isolated=given["--isolated"])
     setting = Settings(load_rules(given["--rules"]), asked, configs).of(model)
     report = lint_file(model, setting.rules, setting.policy)
     if report.error is not None:

@@ -33,6 +33,7 @@ from .outputs import (
     refuse_clashes,
     refuse_unheard,
     repository,
+    shows_spots,
 )
 from .passing import (
     Passing,
@@ -181,8 +182,10 @@ def lint(
     rules = load_rules(folders)
     bindings = parse_bindings(input_shapes, dims)
     level = NEVER if exit_zero else fail_on
-    asked = Asked(select, ignore, extend_select, bindings, level, passing.heeds_ignores)
     outputs = (Output(output_format, output_file), *also)
+    asked = Asked(
+        select, ignore, extend_select, bindings, level, passing.heeds_ignores, shows_spots(outputs)
+    )
     refuse_unheard(outputs, why=why, quiet=quiet, statistics=statistics)
     of_file = Settings(rules, asked, Configs(config, isolated=isolated)).of
     settings = [of_file(path) for path in expand(paths)]

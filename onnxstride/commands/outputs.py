@@ -9,7 +9,7 @@ import click
 
 from ..errors import ModelError, UsageError
 from ..output import refuse_overwriting, write
-from ..report.formats import FORMATS, Request
+from ..report.formats import FORMATS, SHOWS_SPOTS, Request
 from ..screen import in_color
 
 if TYPE_CHECKING:
@@ -99,6 +99,11 @@ def deliver(
     for output in outputs:
         suited = request._replace(color=in_color(color, output.path))
         write(FORMATS[output.format](reports, suited), output.path)
+
+
+def shows_spots(outputs: Sequence[Output]) -> bool:
+    """True where one of the formats says where Model Explorer shows what is found."""
+    return any(output.format in SHOWS_SPOTS for output in outputs)
 
 
 def repository() -> str:

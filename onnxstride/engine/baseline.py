@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import UsageError
 from .files import STDIN
+from .model_ignores import unambiguous
 from .results import UNJUDGED, FileReport, Ignore, Ignored, Place, Stale
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _shown(path: str) -> str:
 
 def recorded(path: str, reports: Iterable[FileReport]) -> Baseline:
     """The baseline at ``path`` that lets the findings of these reports pass."""
-    places = (place for report in reports for place in _places(path, report))
+    places = (place for report in reports for place in _places(name_in(path, report.path), report))
     return Baseline(path, Counter(places))
 
 
@@ -112,13 +113,16 @@ def settle(reports: Sequence[FileReport], baselines: Sequence[Baseline | None]) 
     """The reports judged by the baseline of each; None lets nothing pass."""
     settled: list[FileReport] = []
     stale: list[Stale] = []
+    of_files = {each.path: _by_file(each) for each in baselines if each is not None}
     for report, baseline in zip(reports, baselines, strict=True):
         if baseline is None:
             settled.append(report)
             continue
-        found = Counter(_places(baseline.path, report))
-        settled.append(_without_known(report, baseline, found))
-        stale += _stale(report, baseline, found)
+        file = name_in(baseline.path, report.path)
+        counts = of_files[baseline.path].get(file, {})
+        places = _places(file, report)
+        settled.append(_without_known(report, baseline.path, places, counts))
+        stale += _stale(report, baseline.path, Counter(places), counts)
     return Settled(tuple(settled), tuple(stale))
 
 
@@ -164,40 +168,49 @@ def _relative(place: str, folder: str) -> str:
         return place
 
 
-def _places(baseline: str, report: FileReport) -> Iterator[Place]:
-    file = name_in(baseline, report.path)
-    for finding in report.findings:
-        yield Place(file, finding.code, finding.node.path)
+def _by_file(baseline: Baseline) -> dict[str, dict[Place, int]]:
+    """The entries of each file, sorted."""
+    files: dict[str, dict[Place, int]] = {}
+    for place, count in sorted(baseline.counts.items()):
+        files.setdefault(place.file, {})[place] = count
+    return files
+
+
+def _places(file: str, report: FileReport) -> list[Place]:
+    """Where each finding is, in a file that the baseline knows by this name."""
+    return [Place(file, finding.code, finding.node.path) for finding in report.findings]
 
 
 def _without_known(
-    report: FileReport, baseline: Baseline, found: Mapping[Place, int]
+    report: FileReport, baseline: str, places: Sequence[Place], counts: Mapping[Place, int]
 ) -> FileReport:
     """The report, with the findings of places that are recorded in full let pass."""
-    known = {place for place, count in found.items() if count <= baseline.counts.get(place, 0)}
+    found = Counter(places)
+    known = {place for place, count in found.items() if count <= counts.get(place, 0)}
     ignored: list[Ignored] = []
     kept = []
-    for finding, place in zip(report.findings, _places(baseline.path, report), strict=True):
+    for finding, place in zip(report.findings, places, strict=True):
         if place in known:
-            wish = Ignore((finding.code,), place.node, "", "baseline", baseline.path, False)
+            wish = Ignore((finding.code,), place.node, "", "baseline", baseline, False)
             ignored.append(Ignored(finding, wish))
         else:
             kept.append(finding)
     return report._replace(findings=tuple(kept), ignored=(*report.ignored, *ignored))
 
 
-def _stale(report: FileReport, baseline: Baseline, found: Mapping[Place, int]) -> Iterator[Stale]:
+def _stale(
+    report: FileReport, baseline: str, found: Mapping[Place, int], counts: Mapping[Place, int]
+) -> Iterator[Stale]:
     if report.error is not None:
         return
-    file = name_in(baseline.path, report.path)
     skips = {(skip.code, skip.node.path) for skip in report.skips}
-    for place, count in sorted(baseline.counts.items()):
+    for place, count in counts.items():
         is_judged = place.code in report.ran and not skips & {
             (place.code, place.node),
             (UNJUDGED, place.node),
         }
-        if place.file == file and is_judged and found.get(place, 0) < count:
-            yield Stale(baseline.path, place, count, found.get(place, 0))
+        if is_judged and found.get(place, 0) < count:
+            yield Stale(baseline, place, count, found.get(place, 0))
 
 
 def _text(path: str) -> str:
@@ -224,7 +237,7 @@ def _text(path: str) -> str:
 
 def _counts(path: str, text: str) -> dict[Place, int]:
     try:
-        document = json.loads(text, object_pairs_hook=_object)
+        document = json.loads(text, object_pairs_hook=unambiguous)
     except json.JSONDecodeError as error:
         position = f"{path}:{error.lineno}:{error.colno}"
         raise _malformed(position, f"expected JSON: {error.msg}") from error
@@ -264,13 +277,6 @@ def _expect(path: str, where: str, is_met: bool, expected: str, found: object) -
 def _kind(found: object) -> str:
     kinds = ((dict, "an object"), (list, "a list"), (str, "a text"))
     return next((name for kind, name in kinds if isinstance(found, kind)), "something else")
-
-
-def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("an entry is there twice")
-    return found
 
 
 def _malformed(where: str, what: str) -> UsageError:

@@ -22,10 +22,10 @@ from .measured import faults_of, responses
 from .model_ignores import Held, held_by
 from .policy import Policy
 from .results import UNJUDGED, FileError, FileReport
-from .spots import spots_of
 
 if TYPE_CHECKING:
     from ..probe import Probed
+    from .spots import Shown
 
     Probe = Callable[[ModelFile, Graph], Probed]
 
@@ -154,9 +154,15 @@ def _report(
         used_bindings=graph.bound,
         probed=probed,
         fail_on=policy.fail_on,
-        shown=spots_of(graph, findings),
+        shown=_shown(graph, findings) if policy.finds_spots else None,
     )
     return judged(report, rules, policy, held.entries)
+
+
+def _shown(graph: Graph, findings: Sequence[Finding]) -> "Shown":
+    from .spots import spots_of
+
+    return spots_of(graph, findings)
 
 
 def _failed(loaded: LoadedRule, layer: Layer, error: Exception) -> RuleError:

@@ -196,7 +196,7 @@ def _of_model(value: str | bytes) -> list[Entry]:
     where = f"metadata {KEY!r} of the model"
     text = _text(value, where, _EXPECTED)
     try:
-        found = json.loads(text, object_pairs_hook=_object)
+        found = json.loads(text, object_pairs_hook=unambiguous)
     except (ValueError, RecursionError) as error:
         raise _invalid(where, _EXPECTED, text) from error
     if not isinstance(found, list) or not all(map(_is_entry, found)):
@@ -204,11 +204,11 @@ def _of_model(value: str | bytes) -> list[Entry]:
     return [Entry(each["code"], each.get("node"), each.get("reason", "")) for each in found]
 
 
-def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """The object, of which no field is said twice: the one would hide the other."""
+def unambiguous(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, of which no entry is there twice: the one would hide the other."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a field is said twice")
+        raise ValueError("an entry is there twice")
     return found
 
 

@@ -26,6 +26,7 @@ class Policy(NamedTuple):
         heeds_ignores: False reports all findings, whatever asks to ignore them.
         fail_on: the least severity that fails a run; None for none.
         known: all rules there are, so that a wish about none of them is told; none: it is not.
+        finds_spots: also find out where Model Explorer shows the nodes that findings are about.
     """
 
     bindings: Bindings = Bindings()
@@ -35,3 +36,4 @@ class Policy(NamedTuple):
     heeds_ignores: bool = True
     fail_on: Severity | None = Severity.WARNING
     known: tuple[Known, ...] = ()
+    finds_spots: bool = False

@@ -67,7 +67,7 @@ class FileReport(NamedTuple):
     ``unmatched`` the wishes, of one selector each, that let nothing pass here although their rules
     ran. ``fail_on`` is the least severity that fails the run over this file; None for none.
     ``ran`` are the codes of the rules that had their say. ``shown`` says where a viewer shows the
-    nodes that findings are about; None where no graph could be read.
+    nodes that findings are about; None where that was not asked for, or no graph could be read.
     """
 
     path: str

@@ -33,6 +33,7 @@ class Asked(NamedTuple):
         bindings: sizes of inputs and symbols.
         fail_on: one of ``LEVELS``.
         heeds_ignores: False reports all findings, whatever asks to ignore them.
+        finds_spots: see ``Policy``.
     """
 
     select: Sequence[str] = ()
@@ -41,6 +42,7 @@ class Asked(NamedTuple):
     bindings: Bindings = Bindings()
     fail_on: str | None = None
     heeds_ignores: bool = True
+    finds_spots: bool = False
 
 
 class Setting(NamedTuple):
@@ -92,6 +94,7 @@ class Settings:
             asked.heeds_ignores,
             _level(asked.fail_on or (config.fail_on if config is not None else None)),
             self._known,
+            asked.finds_spots,
         )
         return Setting(name, every.rules, policy, config)
 

@@ -43,7 +43,7 @@ def reconcile(model: ModelProto) -> None:
     opsets = {entry.domain: entry.version for entry in model.opset_import}
     is_right = max(opsets.get("", 0), opsets.get("ai.onnx", 0)) >= _RIGHT_SINCE
     if _reconciled(graph.node, is_right=is_right, in_function=False):
-        graph.input.add(name=_BOUND).type.tensor_type.elem_type = 7  # INT64
+        _declare_bound(graph)
     for function in model.functions:
         _reconciled(function.node, is_right=is_right, in_function=True)
 
@@ -59,9 +59,13 @@ def forget_stopped(model: ModelProto, inferred: ModelProto) -> bool:
     outcome: Any = inferred.graph
     if not _stopped(graph, outcome):
         return False
+    _declare_bound(graph)
+    return True
+
+
+def _declare_bound(graph: Any) -> None:
     if not any(value.name == _BOUND for value in graph.input):
         graph.input.add(name=_BOUND).type.tensor_type.elem_type = 7  # INT64
-    return True
 
 
 def _stopped(graph: Any, inferred: Any) -> bool:

@@ -35,6 +35,9 @@ class Request(NamedTuple):
     stale: "Sequence[Stale] | None" = None
 
 
+SHOWS_SPOTS = frozenset(["model-explorer"])
+"""Formats that say where Model Explorer shows what is found (``FileReport.shown``)."""
+
 TELLS_STALE = frozenset({"text", "json", "jsonl", "markdown"})
 """Formats that have a place for wishes that matched nothing, and for what is stale."""
 

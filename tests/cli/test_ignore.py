@@ -62,6 +62,17 @@ def run(
     return Shell(capsys)
 
 
+def add_external_weight() -> None:
+    """Give the model a weight whose bytes are to be in w.bin."""
+    proto = onnx.load("model.onnx")
+    weight = onnx.TensorProto(
+        name="w", data_type=1, dims=[4], data_location=onnx.TensorProto.EXTERNAL
+    )
+    weight.external_data.add(key="location", value="w.bin")
+    proto.graph.initializer.append(weight)
+    onnx.save(proto, "model.onnx")
+
+
 def value(name: str = "model.onnx") -> Any:
     """What the metadata holds; None without an entry."""
     found = [each.value for each in onnx.load(name).metadata_props if each.key == KEY]
@@ -137,13 +148,7 @@ class TestWriting:
 
     def test_a_part_that_cannot_be_read_is_said(self, run: Shell) -> None:
         """The wish is written: it may be what is wished of the rest."""
-        proto = onnx.load("model.onnx")
-        weight = onnx.TensorProto(
-            name="w", data_type=1, dims=[4], data_location=onnx.TensorProto.EXTERNAL
-        )
-        weight.external_data.add(key="location", value="w.bin")
-        proto.graph.initializer.append(weight)
-        onnx.save(proto, "model.onnx")
+        add_external_weight()
         assert run("ignore", "model.onnx", "--code", "UP101", "--in-place") == 0
         assert "what it matches is not known, E006: " in run.out
 
@@ -299,13 +304,7 @@ def test_refusal(run: Shell, options: list[str], said: str) -> None:
 
 def test_external_data_stays_where_it_is(run: Shell) -> None:
     """Beside the model; elsewhere it is copied where that is asked for."""
-    proto = onnx.load("model.onnx")
-    weight = onnx.TensorProto(
-        name="w", data_type=1, dims=[4], data_location=onnx.TensorProto.EXTERNAL
-    )
-    weight.external_data.add(key="location", value="w.bin")
-    proto.graph.initializer.append(weight)
-    onnx.save(proto, "model.onnx")
+    add_external_weight()
     Path("w.bin").write_bytes(bytes(16))
     os.mkdir("other")
     before = os.stat("w.bin")

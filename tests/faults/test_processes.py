@@ -12,19 +12,12 @@ from typing import Any
 import pytest
 
 from onnxstride.verify import child
-from tests.verify.building import model
+from tests.verify.building import NEVER_ENDING, model
 
 from .forking import command, forked
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 60  # more than any of this takes on a busy machine
-NEVER_ENDING = """
-    net (float[1] x) => (float[1] y) <int64 n = {4611686018427387904}, bool c = {1}> {
-        y = Loop <body = b (int64 i, bool k, float[1] a) => (bool k2, float[1] a2) {
-            k2 = Identity (k)
-            a2 = Identity (a)
-        }> (n, c, x)
-    }"""
 RUNNING = f"""
 import numpy as np
 from onnxstride.verify import Loadable, Runner, child

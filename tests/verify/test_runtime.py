@@ -28,18 +28,11 @@ from onnxstride.verify import (
     VerifyOptions,
     verify,
 )
-from tests.verify.building import ROOT, loadable, model
+from tests.verify.building import NEVER_ENDING, ROOT, loadable, model
 
 MISBEHAVING = Path(__file__).with_name("misbehaving.py")
 ONE = np.ones(3, np.float32)
 IDENTITY = "net (float[A] x) => (float[A] y) { y = Identity (x) }"
-NEVER_ENDING = """
-net (float[1] x) => (float[1] y) <int64 n = {4611686018427387904}, bool c = {1}> {
-    y = Loop <body = b (int64 i, bool k, float[1] a) => (bool k2, float[1] a2) {
-        k2 = Identity (k)
-        a2 = Identity (a)
-    }> (n, c, x)
-}"""
 
 
 def named(output: str) -> str:
