@@ -99,7 +99,8 @@ def meeting(cells: Sequence[Cell], order: Mapping[str, int]) -> Meeting:
     if len(cells) == 2:  # nearly always, and then two of one image
         one, other = cells
         if isinstance(one, Field) and isinstance(other, Field) and one.origin == other.origin:
-            return Meeting(*met(one, other))
+            view, in_step = met(one.view, other.view)
+            return Meeting(None if view is None else Field(one.origin, view), in_step)
     telling = [cell for cell in cells if cell is not None and not isinstance(cell, Whole)]
     if not telling:
         return Meeting(next((cell for cell in cells if cell is not None), None))
@@ -130,12 +131,13 @@ def _fields_met(fields: list[Field], order: Mapping[str, int]) -> Meeting:
     result = counted[0]
     in_step = True
     for other in counted[1:]:
-        both, agree = met(result, other)
-        if both is None:
+        view, agree = met(result.view, other.view)
+        if view is None:
             return Meeting(None, False)
-        result, in_step = both, in_step and agree
+        result, in_step = Field(result.origin, view), in_step and agree
     if len(counted) < len(fields):  # a constant image repeats after its layers as well
-        result = result._replace(period=lcm(*(field.period for field in fields)))
+        period = lcm(*(field.period for field in fields))
+        result = Field(result.origin, result.view._replace(period=period))
     return Meeting(result, in_step)
 
 

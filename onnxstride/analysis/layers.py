@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..geometry import Axis
 from ..geometry.resampling import Resampling
@@ -44,15 +44,28 @@ from .moves import (
 from .readings import told
 
 
+class Course(NamedTuple):
+    """What a layer does to the dimensions of the map it reads, each of which keeps its place.
+
+    Attributes:
+        lanes: of all dimensions.
+        moving: those of the layer's axes, by dimension.
+        mixed: the dimension of the channels, where the layer makes its own; None for none.
+    """
+
+    lanes: tuple[Lane, ...]
+    moving: tuple[tuple[int, Lane], ...]
+    mixed: int | None
+
+
 def layer_flow(layer: Layer) -> Flow:
-    """What a layer does to the map it reads; its first output is a map."""
-    along = spatial_dims(layer)
-    if min(along) < 0:
-        return Closed("its axes count from the last dimension, and the rank is unknown")
-    lanes = _lanes(layer, along)
-    route = Route(layer.input, layer.node.output(0), lanes)
+    """What a layer does to the map it reads."""
+    course = course_of(layer)
+    if isinstance(course, Closed):
+        return course
+    route = Route(layer.input, layer.node.output(0), course.lanes)
     if isinstance(layer, MaxPool) and layer.indices:
-        return Meet((route, Route(layer.input, layer.indices, lanes)))
+        return Meet((route, route._replace(output=layer.indices)))
     return Meet((route,))
 
 
@@ -71,17 +84,24 @@ def spatial_dims(layer: Layer) -> tuple[int, ...]:
 _FROM_THE_THIRD = [tuple(range(2, 2 + rank)) for rank in range(8)]
 
 
-def _lanes(layer: Layer, along: tuple[int, ...]) -> tuple[Lane, ...]:
+def course_of(layer: Layer) -> Course | Closed:
+    """What a layer does; its first output is a map, and so are the indices of a MaxPool."""
+    along = spatial_dims(layer)
     if isinstance(layer, SLIDING):
+        mixes_channels = isinstance(layer, Conv)
         ceil_mode = isinstance(layer, Pool) and layer.ceil_mode
-        return _sliding(
-            along, layer.axes, layer.sizes, layer.auto_pad, ceil_mode, isinstance(layer, Conv)
-        )
+        if layer.auto_pad is AutoPad.NOTSET:
+            return _sliding(along, layer.axes, ceil_mode, mixes_channels)
+        return _sliding(along, layer.axes, ceil_mode, mixes_channels, layer.auto_pad, layer.sizes)
     if isinstance(layer, ConvTranspose):
-        wanted = layer.output_shape or (None,) * layer.rank
+        wanted = layer.output_shape
+        if wanted is None and layer.auto_pad is AutoPad.NOTSET:
+            return _spreading(along, layer.axes, layer.output_padding)
         return _spreading(
-            along, layer.axes, layer.output_padding, wanted, layer.sizes, layer.auto_pad
+            along, layer.axes, layer.output_padding, layer.auto_pad, wanted, layer.sizes
         )
+    if min(along) < 0:
+        return Closed("its axes count from the last dimension, and the rank is unknown")
     rank = max(along) + 1 if isinstance(layer, Resize) else len(along) + 2
     moves = _MOVES.get(type(layer), _unfollowed)(layer)
     return _placed(along, rank, moves, mixes_channels=not isinstance(layer, GlobalPool | Resize))
@@ -89,30 +109,33 @@ def _lanes(layer: Layer, along: tuple[int, ...]) -> tuple[Lane, ...]:
 
 def _placed(
     along: tuple[int, ...], rank: int, moves: Iterable[Move], *, mixes_channels: bool
-) -> tuple[Lane, ...]:
+) -> Course:
     """The moves along these dimensions, where all others stay but channels that are mixed."""
     lanes = [Lane(dim, STAY) for dim in range(rank)]
+    mixed = None
     if mixes_channels:
-        lanes[1 if along[0] > 1 else rank - 1] = Lane(None, Fresh(None))
-    for dim, move in zip(along, moves, strict=True):
-        lanes[dim] = Lane(dim, move, told(move))
-    return tuple(lanes)
+        mixed = 1 if along[0] > 1 else rank - 1
+        lanes[mixed] = Lane(None, Fresh(None))
+    moving = [(dim, Lane(dim, move, told(move))) for dim, move in zip(along, moves, strict=True)]
+    for dim, lane in moving:
+        lanes[dim] = lane
+    return Course(tuple(lanes), tuple(moving), mixed)
 
 
 # Most windows of a model are like another. One move serves axes and layers that are alike, too,
-# which is quick to tell where they are followed.
+# which is quick to tell where they are followed. Sizes are stated where the padding rests on them.
 
 
 @lru_cache(maxsize=1024)
 def _sliding(
     along: tuple[int, ...],
     axes: tuple[Axis, ...],
-    sizes: tuple[int | None, ...],
-    auto_pad: AutoPad,
     ceil_mode: bool,
     mixes_channels: bool,
-) -> tuple[Lane, ...]:
-    each = list(zip(axes, sizes, strict=True))
+    auto_pad: AutoPad = AutoPad.NOTSET,
+    sizes: tuple[int | None, ...] | None = None,
+) -> Course:
+    each = list(zip(axes, sizes or _unknown(axes), strict=True))
     moves = {(axis, size): Slide(axis, auto_pad, ceil_mode, size) for axis, size in each}
     placed = [moves[axis] for axis in each]
     return _placed(along, len(along) + 2, placed, mixes_channels=mixes_channels)
@@ -123,17 +146,22 @@ def _spreading(
     along: tuple[int, ...],
     axes: tuple[Axis, ...],
     output_padding: tuple[int, ...],
-    wanted: tuple[int | None, ...],
-    sizes: tuple[int | None, ...],
-    auto_pad: AutoPad,
-) -> tuple[Lane, ...]:
-    each = list(zip(axes, output_padding, wanted, sizes, strict=True))
+    auto_pad: AutoPad = AutoPad.NOTSET,
+    wanted: tuple[int | None, ...] | None = None,
+    sizes: tuple[int | None, ...] | None = None,
+) -> Course:
+    nothing = _unknown(axes)
+    each = list(zip(axes, output_padding, wanted or nothing, sizes or nothing, strict=True))
     moves = {
         (axis, padding, after, before): Spread(axis, padding, auto_pad, after, before)
         for axis, padding, after, before in each
     }
     placed = [moves[axis] for axis in each]
     return _placed(along, len(along) + 2, placed, mixes_channels=True)
+
+
+def _unknown(axes: tuple[Axis, ...]) -> tuple[None, ...]:
+    return (None,) * len(axes)
 
 
 def _unfollowed(layer: Layer) -> list[Move]:

@@ -77,8 +77,16 @@ class Meetings:
             if isinstance(cells, Unknown):
                 return cells
             ranked.append((name, cells))
-        rank = max(least, *(len(cells) for _, cells in ranked))
-        return tuple([self._meet_at(node, dim, rank, ranked) for dim in range(rank)])
+        rank = max(least, *[len(cells) for _, cells in ranked])
+        aligned = [(None,) * (rank - len(cells)) + cells for _, cells in ranked]
+        return tuple(
+            [
+                column[0]
+                if column.count(column[0]) == len(column)
+                else self._meet_at(node, dim, dim - rank, column, ranked)
+                for dim, column in enumerate(zip(*aligned, strict=True))
+            ]
+        )
 
     def join(self, node: Node, join: Join, maps: Sequence[Named]) -> Value:
         """What is known of maps side by side along one dimension."""
@@ -111,17 +119,18 @@ class Meetings:
         return tuple(each.cell for each in met)
 
     def _meet_at(
-        self, node: Node, dim: int, rank: int, maps: Sequence[tuple[str, tuple[Cell, ...]]]
+        self,
+        node: Node,
+        dim: int,
+        from_last: int,
+        column: Sequence[Cell],
+        maps: Sequence[tuple[str, tuple[Cell, ...]]],
     ) -> Cell:
-        from_last = dim - rank
+        met = meeting(column, self._order)
+        if met.in_step:
+            return met.cell
         there = [(name, cells[from_last]) for name, cells in maps if -from_last <= len(cells)]
-        if not there:
-            return None
-        first = there[0][1]
-        if all(cell is first for _, cell in there):
-            return first
-        met = meeting([cell for _, cell in there], self._order)
-        return met.cell if met.in_step else self._out_of_step(node, dim, from_last, there)
+        return self._out_of_step(node, dim, from_last, there)
 
     def _out_of_step(
         self, node: Node, dim: int, from_last: int, there: Sequence[tuple[str, Cell]]

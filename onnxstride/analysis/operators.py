@@ -9,7 +9,6 @@ those are constants, and constants are no maps.
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
 
 from ..errors import ModelError
 from ..graph import Graph
@@ -76,21 +75,6 @@ What else they hand out, such as the mean of a normalisation, is no map.
 NO_MAP = _keys(DEFAULT_DOMAIN, _NO_MAP)
 """Operators that make no map."""
 
-
-class Kind(Enum):
-    """Operators whose flow is told by their name alone."""
-
-    ELEMENTWISE = "elementwise"
-    OF_FIRST = "of the first"
-    NO_MAP = "no map"
-
-
-KINDS: dict[tuple[str, str], Kind] = {
-    **dict.fromkeys(ELEMENTWISE, Kind.ELEMENTWISE),
-    **dict.fromkeys(OF_FIRST, Kind.OF_FIRST),
-    **dict.fromkeys(NO_MAP, Kind.NO_MAP),
-}
-
 _TABLE: dict[tuple[str, str], Callable[[Asking], Flow]] = {
     **{(DEFAULT_DOMAIN, op): read for op, read in (ARRANGEMENTS | CONTRACTIONS | RESHAPES).items()},
     (_MICROSOFT, "Attention"): attention,
@@ -116,13 +100,12 @@ def flow(
     if layer is not None and not isinstance(layer, StridedSlice):  # as a Slice it is exact
         return layer_flow(layer)
     key = (node.domain, node.op_type)
-    kind = KINDS.get(key)
-    if kind is Kind.NO_MAP:
+    if key in NO_MAP:
         return Meet(())
-    if kind is Kind.ELEMENTWISE:
+    if key in ELEMENTWISE:
         names = dict.fromkeys(name for name in node.inputs if name)
         return Meet(tuple(Route(name, node.output(0)) for name in names))
-    if kind is Kind.OF_FIRST:
+    if key in OF_FIRST:
         return Meet((Route(node.input(0), node.output(0)),))
     read = _TABLE.get(key)
     if read is None:

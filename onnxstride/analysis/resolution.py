@@ -32,10 +32,9 @@ __all__ = ["Disagreement", "Resolution", "resolution"]
 
 def resolution(graph: Graph) -> Resolution:
     """The resolution of every tensor of ``graph``, found out when first asked for."""
-    found = graph.analyses.get(Resolution)
+    found: Resolution | None = graph.analyses.get(Resolution)
     if found is None:
         found = graph.analyses[Resolution] = Resolution(graph)
-    assert isinstance(found, Resolution)
     return found
 
 
@@ -85,7 +84,8 @@ class Resolution:
     def dims(self, scope: Scope, name: str) -> tuple[Cell, ...] | Unknown:
         """What is known along each dimension of a tensor, channels included."""
         home = scope.home(name)
-        value = self._values.get(home, {}).get(name) if home else None
+        values = self._values.get(home) if home else None
+        value = values.get(name) if values else None
         if value is None:
             return ()
         if isinstance(value, Unranked):
@@ -118,11 +118,13 @@ class Resolution:
     def image_size(self, field: Field) -> int | None:
         """Pixels of the image that a field refers to, along its axis; None when unknown."""
         origin = field.origin
-        if origin not in self._image_sizes:
+        try:
+            return self._image_sizes[origin]
+        except KeyError:
             shape = self._main.shape(origin.name) if origin.is_input else None
             size = shape[origin.dim] if shape and origin.dim < len(shape) else None
-            self._image_sizes[origin] = size if isinstance(size, int) else None
-        return self._image_sizes[origin]
+            self._image_sizes[origin] = known = size if isinstance(size, int) else None
+            return known
 
     def before(self, layer: Layer) -> tuple[Sight, ...]:
         """What the map that a layer reads sees, one entry for each axis of the layer."""
@@ -136,15 +138,19 @@ class Resolution:
         cells = self.dims(layer.node.scope, name)
         if isinstance(cells, Unknown):
             return (cells,) * layer.rank
-        return tuple(
-            [
-                _sight(cells[dim] if -len(cells) <= dim < len(cells) else None)
-                for dim in spatial_dims(layer)
-            ]
-        )
+        return tuple([_sight_along(cells, dim) for dim in spatial_dims(layer)])
+
+
+def _sight_along(cells: tuple[Cell, ...], dim: int) -> Sight:
+    try:
+        return _sight(cells[dim])
+    except IndexError:
+        return _sight(None)
 
 
 def _sight(cell: Cell) -> Sight:
+    if isinstance(cell, Field):  # nearly always
+        return cell
     if cell is None:
         return Unknown("nothing of an image lies along it")
     if isinstance(cell, Folded):

@@ -12,15 +12,17 @@ from typing import Any
 
 from ..geometry.fields import Origin, Unknown
 from ..graph import Graph
+from ..graph.layers import Layer, MaxPool, StridedSlice
 from ..graph.order import in_order
 from ..graph.products import sizes_of
 from ..graph.scope import DEFAULT_DOMAIN, Node, Scope
 from .cells import Cell, Unranked, Value, because, cells_of, image
 from .known_sizes import KnownSizes
+from .layers import course_of
 from .meetings import Disagreement, Meetings, Named, summed_over
 from .moves import Closed, Meet, Refold, Route
 from .moving import Moving
-from .operators import KINDS, Kind, flow
+from .operators import ELEMENTWISE, NO_MAP, OF_FIRST, flow
 from .regroup import HIDDEN, layout, refolded
 from .reshapes import as_dim
 
@@ -37,8 +39,13 @@ class Walk:
     def __init__(self, graph: Graph) -> None:
         self.values: dict[Scope, dict[str, Value]] = {}
         self._graph = graph
+        self._layers = {
+            layer.node: layer
+            for layer in graph.layers
+            if not isinstance(layer, StridedSlice)  # as a Slice it is exact
+        }
         self._sizes = KnownSizes(graph)
-        self._moving = Moving(graph, self._sizes)
+        self._moving = Moving(self._sizes)
         inputs: Any = graph.main.proto.input
         order = {str(value.name): i for i, value in enumerate(inputs)}
         self._meetings = Meetings(order, self._sizes, self._moving)
@@ -101,16 +108,19 @@ class Walk:
             self._at[node.scope][name] = value
 
     def _node(self, node: Node) -> None:
-        kind = KINDS.get((node.domain, node.op_type))
-        if node in self._graph.calls:
+        layer = self._layers.get(node)
+        key = (node.domain, node.op_type)
+        if layer is not None:
+            self._layer(node, layer)
+        elif node in self._graph.calls:
             self._call(node)
-        elif kind is Kind.ELEMENTWISE:
+        elif key in ELEMENTWISE:
             self._elementwise(node)
-        elif kind is Kind.OF_FIRST:
+        elif key in OF_FIRST:
             self._keep(node, node.output(0), self._value(node.scope, node.input(0)))
         elif node in node.scope.bodies:
             self._bodies(node)
-        elif kind is not Kind.NO_MAP:
+        elif key not in NO_MAP:
             self._flow(node)
 
     def _elementwise(self, node: Node) -> None:
@@ -138,6 +148,19 @@ class Walk:
                     return None
                 ranks.append(rank)
         return max(ranks)
+
+    def _layer(self, node: Node, layer: Layer) -> None:
+        course = course_of(layer)
+        if isinstance(course, Closed):
+            self._close(node, course.reason)
+            return
+        cells = self._read_by(layer, len(course.lanes))
+        if cells is None:
+            return
+        made = cells if isinstance(cells, Unknown) else self._moving.through(layer, course, cells)
+        self._keep(node, node.output(0), made)
+        if isinstance(layer, MaxPool):
+            self._keep(node, layer.indices, made)
 
     def _flow(self, node: Node) -> None:
         what = flow(
@@ -174,9 +197,6 @@ class Walk:
             self._keep(node, name, unknown or Unknown(because(node, reason)))
 
     def _routes(self, node: Node, meet: Meet) -> None:
-        if len(meet.routes) == 1 and not meet.mixed:  # as in every layer: nothing meets
-            self._keep(node, meet.routes[0].output, self._arriving(node, meet.routes[0]))
-            return
         arriving: dict[str, list[Named]] = {}
         for route in meet.routes:
             arrived = self._arriving(node, route)
@@ -189,22 +209,26 @@ class Walk:
 
     def _arriving(self, node: Node, route: Route) -> Value | None:
         """What comes out at the other end of a route; None for what is no map."""
-        value = self._departing(node, route)
-        return None if value is None else self._moving.along(node, route, value)
-
-    def _departing(self, node: Node, route: Route) -> Value | None:
-        """What goes in at one end of a route; a layer tells the rank of what it reads."""
-        value = self._value(node.scope, route.input)
-        if value is not None and not isinstance(value, Unranked):
-            return value
+        if route.lanes is None:
+            return self._value(node.scope, route.input)
         layer = self._graph.layer_of(node)
-        if layer is None or route.lanes is None or layer.input != route.input:
-            return value
-        if value is not None:
-            ranks = self._meetings.ranks
-            return image(value.name, ranks.setdefault(value.name, len(route.lanes)))
-        is_constant = node.scope.initializer(route.input) is not None
-        return None if is_constant else (None,) * len(route.lanes)
+        if layer is None or layer.input != route.input:
+            value = self._value(node.scope, route.input)
+        else:
+            value = self._read_by(layer, len(route.lanes))
+        if value is None:
+            return None
+        return self._moving.along(node, route.input, route.lanes, value)
+
+    def _read_by(self, layer: Layer, rank: int) -> tuple[Cell, ...] | Unknown | None:
+        """The map that a layer of this rank reads, which tells the rank where nothing else does."""
+        scope, name = layer.node.scope, layer.input
+        value = self._value(scope, name)
+        if value is None:
+            return None if scope.initializer(name) is not None else (None,) * rank
+        if isinstance(value, Unranked):
+            return image(value.name, self._meetings.ranks.setdefault(value.name, rank))
+        return value
 
     def _summed(self, node: Node, meet: Meet) -> list[Cell]:
         """What lies along the dimensions that are summed over."""

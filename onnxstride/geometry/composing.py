@@ -1,91 +1,95 @@
-"""Fields of maps that read other maps, and of maps that are made of two; see ``fields``."""
+"""Views of maps that read other maps, and of maps that are made of two; see ``fields``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
 from math import gcd, lcm
-from typing import TypeAlias
+from typing import NamedTuple
 
-from .fields import MOST_PHASES, Field, Reach, Reading, Unknown
-
-_View: TypeAlias = tuple[Reach, Reach, int, tuple[str, ...]]
-"""All of a Field but its image."""
+from .fields import MOST_PHASES, Reach, Reading, View
 
 _LARGEST_STEP = 2**63
 _MOST_DRIFTS = 64
 _TOO_LARGE = "the chain of layers is beyond all that is followed"
 
 
-def seen(field: Field, reading: Reading) -> Field | Unknown:
-    """The field of a map that reads a map with this field."""
-    origin, reach, slim, period, adrift = field
+def seen(view: View, reading: Reading) -> View | str:
+    """The view of a map that reads a map with this view; or why it cannot be told."""
+    reach, slim, period, adrift = view
     advance, spans, keeps_constants, drift = reading
     phases = len(reach.lows)
-    if phases > 1 or len(spans) > 1 or drift:
-        shared = gcd(phases, advance)
-        if drift and shared > 1:
-            return Unknown(f"{drift}, and with it which phase of the map is read", origin)
-        if len(spans) * (phases // shared) > MOST_PHASES or len(adrift) > _MOST_DRIFTS:
-            return Unknown(_TOO_LARGE, origin)
+    places = _places(phases, reading)
+    if isinstance(places, str):
+        return places
     if abs(reach.step) > _LARGEST_STEP:
-        return Unknown(_TOO_LARGE, origin)
+        return _TOO_LARGE
+    if len(adrift) > _MOST_DRIFTS and (drift or phases > 1 or len(spans) > 1):
+        return _TOO_LARGE
     if period > 1 or not keeps_constants:
         period = len(spans) * (period // gcd(period, advance))
-    after = _read(reach, advance, spans)
-    return Field(
-        origin,
-        after,
-        after if slim is reach else _read(slim, advance, spans),
-        period,
-        (*adrift, drift) if drift else adrift,
+    after = _read(reach, places)
+    slim = after if slim is reach else _read(slim, places)
+    return View(after, slim, period, (*adrift, drift) if drift else adrift)
+
+
+class _Places(NamedTuple):
+    """Where the elements of a map read a map of some phases.
+
+    ``rounds`` is how many times the phases of the map that is read go by before those of the
+    other repeat. ``firsts`` and ``lasts`` have for each of these the first and the last element
+    read: its phase, and how many times the phases have gone by.
+    """
+
+    rounds: int
+    firsts: tuple[tuple[int, int], ...]
+    lasts: tuple[tuple[int, int], ...]
+
+
+@lru_cache(maxsize=64)  # most layers are like another, and each is read along all its paths
+def _places(phases: int, reading: Reading) -> _Places | str:
+    """Where elements read a map of this many phases; or why it cannot be told."""
+    advance, spans, _, drift = reading
+    shared = gcd(phases, advance)
+    if drift and shared > 1:
+        return f"{drift}, and with it which phase of the map is read"
+    if len(spans) * (phases // shared) > MOST_PHASES:
+        return _TOO_LARGE
+    starts = [advance * k for k in range(phases // shared)]
+    return _Places(
+        advance // shared,
+        tuple([_place(start + lo, phases) for start in starts for lo, _ in spans]),
+        tuple([_place(start + hi, phases) for start in starts for _, hi in spans]),
     )
 
 
-def _read(reach: Reach, advance: int, spans: tuple[tuple[int, int], ...]) -> Reach:
+def _place(element: int, phases: int) -> tuple[int, int]:
+    return element % phases, element // phases
+
+
+def _read(reach: Reach, places: _Places) -> Reach:
     """What a map sees that reads a map which sees ``reach``."""
     step, lows, highs = reach
-    phases = len(lows)
-    if phases == len(spans) == 1:  # as in every network that only shrinks its maps
-        ((lo, hi),) = spans
-        if step < 0:
-            lo, hi = hi, lo
-        return Reach(step * advance, (lows[0] + step * lo,), (highs[0] + step * hi,))
+    rounds, firsts, lasts = places
     if step < 0:
-        spans = tuple([(hi, lo) for lo, hi in spans])
-    rounds = phases // gcd(phases, advance)
-    starts = range(0, advance * rounds, advance)
-    firsts: Iterable[int]
-    lasts: Iterable[int]
-    if len(spans) == 1:  # as of every layer that does not grow
-        ((lo, hi),) = spans
-        firsts = range(lo, lo + advance * rounds, advance)
-        lasts = range(hi, hi + advance * rounds, advance)
-    else:
-        firsts = [start + lo for start in starts for lo, _ in spans]
-        lasts = [start + hi for start in starts for _, hi in spans]
+        firsts, lasts = lasts, firsts
     return Reach(
-        step * (advance * rounds // phases),
-        tuple([lows[i % phases] + step * (i // phases) for i in firsts]),
-        tuple([highs[i % phases] + step * (i // phases) for i in lasts]),
+        step * rounds,
+        tuple([lows[phase] + step * k for phase, k in firsts]),
+        tuple([highs[phase] + step * k for phase, k in lasts]),
     )
 
 
-def met(one: Field, other: Field) -> tuple[Field | None, bool]:
-    """The field of a map made of two, element by element, and whether the two are in step.
+def met(one: View, other: View) -> tuple[View | None, bool]:
+    """The view of a map made of two, element by element, and whether the two are in step.
 
     They are in step unless their strides or their centres differ. None where the strides do, for
-    such fields have no common form. The origin is that of ``one``.
+    such views have no common form.
     """
-    if one is other:
-        return one, True
-    both, in_step = _met(one[1:], other[1:])
-    return None if both is None else Field(one.origin, *both), in_step
+    return (one, True) if one is other else _met(one, other)
 
 
 @lru_cache(maxsize=2)  # axes are usually alike, and come one after the other
-def _met(one: _View, other: _View) -> tuple[_View | None, bool]:
-    """As above, whatever the image."""
+def _met(one: View, other: View) -> tuple[View | None, bool]:
     reach, slim, period, adrift = one
     other_reach, other_slim, other_period, other_adrift = other
     if not _have_one_stride(reach, other_reach):
@@ -98,7 +102,7 @@ def _met(one: _View, other: _View) -> tuple[_View | None, bool]:
         reach = _spread(max(reach, other_reach, key=_width), phases)
         adrift = tuple(dict.fromkeys(adrift + other_adrift))
     slim = _spread(min(slim, other_slim, key=_width), phases)
-    return (reach, slim, lcm(period, other_period), adrift), in_step
+    return View(reach, slim, lcm(period, other_period), adrift), in_step
 
 
 def _have_one_stride(one: Reach, other: Reach) -> bool:

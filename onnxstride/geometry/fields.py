@@ -16,7 +16,7 @@ depth to space, block   b    1    0, 0
 space to depth, block   1    b    0, b - 1
 ======================  ===  ===  =============================================================
 
-Composed from the image onwards such readings give a :class:`Field`, of the same form: element
+Composed from the image onwards such readings give a :class:`View`, of the same form: element
 ``n k + r`` sees pixels ``step k + low_r`` to ``step k + high_r``. n counts the phases, elements
 that see windows of different widths or places; it is 1 as long as nothing grows. The figures of
 Araujo et al. follow: the stride is step / n, the receptive field the widest ``high - low + 1``,
@@ -93,11 +93,10 @@ class Origin(NamedTuple):
     is_input: bool = True
 
 
-class Field(NamedTuple):
-    """What the elements of a map see of one axis of an image.
+class View(NamedTuple):
+    """What the elements of a map see along an axis, whichever image they look at.
 
     Attributes:
-        origin: the image and its dimension.
         reach: along all paths together.
         narrowest: along the path that sees least.
         period: of the response to a constant image, away from the border: element i and
@@ -108,11 +107,37 @@ class Field(NamedTuple):
             paths that are adrift in different ways met: it is then that of the widest path.
     """
 
-    origin: Origin
     reach: Reach
     narrowest: Reach
     period: int = 1
     adrift: tuple[str, ...] = ()
+
+
+class Field(NamedTuple):
+    """What the elements of a map see of one axis of an image.
+
+    Attributes:
+        origin: the image and its dimension.
+        view: what they see of it; axes that are alike share one.
+    """
+
+    origin: Origin
+    view: View
+
+    @property
+    def reach(self) -> Reach:
+        """Along all paths together."""
+        return self.view.reach
+
+    @property
+    def period(self) -> int:
+        """Of the response to a constant image."""
+        return self.view.period
+
+    @property
+    def adrift(self) -> tuple[str, ...]:
+        """What makes the position unknown; empty where it is known."""
+        return self.view.adrift
 
     @property
     def stride(self) -> Fraction:
@@ -139,12 +164,12 @@ class Field(NamedTuple):
     @property
     def receptive_field(self) -> int:
         """Pixels from the first to the last that one element sees, at most."""
-        return self.reach.width
+        return self.view.reach.width
 
     @property
     def narrow(self) -> int:
         """The receptive field along the narrowest path."""
-        return self.narrowest.width
+        return self.view.narrowest.width
 
     @property
     def padding(self) -> Fraction | None:
@@ -179,13 +204,14 @@ Sight: TypeAlias = Field | Whole | Unknown
 """What is known of one axis of a map."""
 
 _PIXEL = Reach(1, (0,), (0,))
+_PIXELS = View(_PIXEL, _PIXEL)
 
 
 def pixels(origin: Origin) -> Field:
     """The field of an image: each element sees itself."""
-    return Field(origin, _PIXEL, _PIXEL)
+    return Field(origin, _PIXELS)
 
 
 def is_untouched(field: Field) -> bool:
     """True when each element still sees one pixel, its own."""
-    return field.reach == _PIXEL
+    return field.view.reach == _PIXEL

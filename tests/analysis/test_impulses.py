@@ -143,7 +143,8 @@ def _plain() -> tuple[Field, NDArray[np.bool_]]:
 def _moved(field: Field, by_low: int, by_high: int) -> Field:
     step, lows, highs = field.reach
     lows = tuple(low + by_low for low in lows)
-    return field._replace(reach=Reach(step, lows, tuple(high + by_high for high in highs)))
+    reach = Reach(step, lows, tuple(high + by_high for high in highs))
+    return field._replace(view=field.view._replace(reach=reach))
 
 
 @pytest.mark.parametrize("shift", [-1, 1], ids=["to the left", "to the right"])

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onnxstride.geometry import Axis
-from onnxstride.geometry.composing import met, seen
+from onnxstride.geometry import Axis, composing
 from onnxstride.geometry.fields import (
     MOST_PHASES,
     Field,
@@ -19,6 +18,7 @@ from onnxstride.geometry.fields import (
     Reach,
     Reading,
     Unknown,
+    View,
     is_untouched,
     pixels,
 )
@@ -34,6 +34,18 @@ from onnxstride.geometry.resampling import Resampling, resampled
 
 IMAGE = Origin("image", 2)
 law = settings(derandomize=True, database=None, deadline=None, max_examples=150)
+
+
+def seen(field: Field, reading: Reading) -> Field | Unknown:
+    """The field of a map that reads a map with this field."""
+    after = composing.seen(field.view, reading)
+    return Unknown(after) if isinstance(after, str) else Field(field.origin, after)
+
+
+def met(one: Field, other: Field) -> tuple[Field | None, bool]:
+    """The field of a map made of two, and whether they are in step."""
+    view, in_step = composing.met(one.view, other.view)
+    return None if view is None else Field(one.origin, view), in_step
 
 
 def of(*readings: Reading | Unknown) -> Field:
@@ -228,8 +240,8 @@ class TestResampling:
             resampled(Resampling(ratio, "pytorch_half_pixel", "nearest", "round_prefer_ceil")),
             to_space(int(ratio)),
         ]
-        fields = [of(reading)._replace(period=1) for reading in spelled]
-        assert all(field == fields[0] for field in fields)
+        views = [of(reading).view._replace(period=1) for reading in spelled]
+        assert all(view == views[0] for view in views)
 
     @pytest.mark.parametrize(
         ("ratio", "mode", "antialias", "receptive_field", "centre"),
@@ -429,4 +441,4 @@ def test_only_an_image_is_untouched() -> None:
     assert is_untouched(pixels(IMAGE))
     assert is_untouched(of(sliding(Axis(1))))
     assert not is_untouched(of(shifted(1)))
-    assert not is_untouched(Field(IMAGE, Reach(2, (0,), (0,)), Reach(2, (0,), (0,))))
+    assert not is_untouched(Field(IMAGE, View(Reach(2, (0,), (0,)), Reach(2, (0,), (0,)))))
