@@ -1,9 +1,8 @@
 """The values a rule is made of and answers with. All are frozen and picklable."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Severity(StrEnum):
@@ -35,16 +34,14 @@ class Safety(StrEnum):
         return list(Safety).index(self) + 1
 
 
-@dataclass(frozen=True, slots=True)
-class Remedy:
+class Remedy(NamedTuple):
     """A rewrite that mends a finding, by name."""
 
     name: str
     safety: Safety
 
 
-@dataclass(frozen=True, slots=True)
-class NodeRef:
+class NodeRef(NamedTuple):
     """A node as reports name it: its unique name, else its first output (see ``graph.Node``).
 
     ``scope`` leads from the main graph to the node: one entry per enclosing subgraph
@@ -63,8 +60,7 @@ class NodeRef:
         return " > ".join([*self.scope, self.name])
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One rule's complaint about one node. ``data`` holds the figures, ready for JSON."""
 
     code: str
@@ -76,8 +72,7 @@ class Finding:
     remedies: tuple[Remedy, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Skip:
+class Skip(NamedTuple):
     """A node one rule could not judge, and why."""
 
     code: str
@@ -85,8 +80,7 @@ class Skip:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """The identity of a rule: a module in ``rules/`` holds one as ``RULE``.
 
     ``on`` lists the layer types (see ``onnxstride.api``) that the module's ``check`` is given,

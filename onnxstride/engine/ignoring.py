@@ -5,7 +5,6 @@ there; or where there is no such rule, a plugin may be missing then.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from ..registry import LoadedRule
@@ -47,7 +46,7 @@ def judged(
 
 def _leveled(finding: Finding, policy: Policy) -> Finding:
     severity = policy.severities.get(finding.code, finding.severity)
-    return finding if severity is finding.severity else replace(finding, severity=severity)
+    return finding if severity is finding.severity else finding._replace(severity=severity)
 
 
 def _wish(entry: Entry, path: str) -> Ignore:

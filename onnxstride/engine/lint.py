@@ -118,9 +118,8 @@ def _subjects(graph: Graph, rules: Sequence[LoadedRule]) -> Sequence[Layer]:
     """The layers, and the places where maps meet if a rule asks for them, in file order."""
     if not any(issubclass(Merge, loaded.rule.on) for loaded in rules):
         return graph.layers
-    merges = {merge.node: merge for merge in graph.merges}
-    found = (each for node in graph.nodes() for each in (graph.layer_of(node), merges.get(node)))
-    return [subject for subject in found if subject is not None]
+    subjects = {subject.node: subject for subject in (*graph.layers, *graph.merges)}
+    return [subjects[node] for node in graph.nodes() if node in subjects]
 
 
 def _open(path: str, shown: str) -> ModelFile:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import UsageError
 from .scope import graph_attributes
@@ -13,25 +12,23 @@ if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, ValueInfoProto
 
 
-@dataclass(frozen=True, slots=True)
-class Bindings:
+class Bindings(NamedTuple):
     """Shapes of whole inputs by name, and sizes of symbols by name.
 
     ``origins`` tells of names that a configuration gives sizes where they stand in it; the others
     are asked for by options, and hold where the two differ.
     """
 
-    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    dims: Mapping[str, int] = field(default_factory=dict)
-    origins: Mapping[str, str] = field(default_factory=dict)
+    shapes: Mapping[str, tuple[int, ...]] = {}
+    dims: Mapping[str, int] = {}
+    origins: Mapping[str, str] = {}
 
     def names(self) -> frozenset[str]:
         """Every input name and symbol that is bound."""
         return frozenset(self.shapes) | frozenset(self.dims)
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(NamedTuple):
     """A model with the bindings applied, and the names of those that applied to it."""
 
     model: ModelProto

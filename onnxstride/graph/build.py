@@ -7,12 +7,13 @@ not the end of reading it: whatever can still be judged is.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from itertools import chain
 from math import prod
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ..errors import InvalidGraph, ModelError
-from .scope import DEFAULT_DOMAIN, Node, Scope, graph_attributes
+from .scope import DEFAULT_DOMAIN, Node, Scope
 from .shapes import Shapes
 
 if TYPE_CHECKING:
@@ -91,26 +92,17 @@ class Scopes:
         return functions
 
     def _add_nodes(self, scope: Scope, protos: Iterable[NodeProto]) -> None:
-        for name in (*scope.inputs, *scope.initializers):
-            scope.define(name, None)
+        scope.receive((*scope.inputs, *scope.initializers))
         scope.nodes = [Node(proto, scope, index) for index, proto in enumerate(protos)]
-        _refuse_bytes(
-            name
-            for node in scope.nodes
-            for name in (node.proto.name, node.op_type, node.domain, *node.inputs, *node.outputs)
-        )
+        _refuse_bytes(chain.from_iterable(map(_names_in, scope.nodes)))
         for node in scope.nodes:
-            for name in node.outputs:
-                if not name:
-                    continue
-                if scope.defines(name):
-                    self._fault(
-                        f"{node.op_type} {node.name!r} defines {name!r}, which is already "
-                        f"defined; every tensor needs a name of its own"
-                    )
-                scope.define(name, node)
+            for name in scope.define(node):
+                self._fault(
+                    f"{node.op_type} {node.name!r} defines {name!r}, which is already "
+                    f"defined; every tensor needs a name of its own"
+                )
         for node in scope.nodes:
-            for attribute, body in graph_attributes(node.proto):
+            for attribute, body in node.graphs():
                 path = (*scope.path, f"{node.name}.{attribute}")
                 child = self._graph(body, path, scope, scope.opsets)
                 child.holder, child.holder_attribute = node, attribute
@@ -120,7 +112,7 @@ class Scopes:
         self.faults.append(InvalidGraph(what))
 
     def _check_versions(self, model: ModelProto) -> None:
-        from onnx import IR_VERSION
+        from onnx.onnx_ml_pb2 import IR_VERSION
 
         if model.ir_version > IR_VERSION:
             self._fault(
@@ -220,15 +212,20 @@ def _is_sorted(scope: Scope, outer: tuple[set[str], ...] = ()) -> bool:
     """True when every node comes after all it reads: nothing is undefined, nothing cyclic."""
     seen = {"", *scope.inputs, *scope.initializers}
     for node in scope.nodes:
-        for name in node.inputs:
-            if name not in seen and not any(name in names for names in outer):
-                return False
+        if not _are_seen(node.inputs, seen, outer):
+            return False
         for body in scope.bodies.get(node, ()):
             if not _is_sorted(body, (*outer, seen)):
                 return False
         seen.update(node.outputs)
-    scope.is_sorted = all(any(name in names for names in (seen, *outer)) for name in scope.outputs)
+    scope.is_sorted = _are_seen(scope.outputs, seen, outer)
     return scope.is_sorted
+
+
+def _are_seen(names: Collection[str], seen: set[str], outer: tuple[set[str], ...]) -> bool:
+    return seen.issuperset(names) or all(
+        any(name in known for known in (seen, *outer)) for name in names
+    )
 
 
 def _undefined_names(scope: Scope) -> list[str]:
@@ -284,6 +281,10 @@ def _on_a_ring(waiting: Mapping[_T, object], before: Mapping[_T, Iterable[_T]]) 
         passed.add(each)
         each = next(other for other in before[each] if other in waiting)
     return each
+
+
+def _names_in(node: Node) -> tuple[str, ...]:
+    return (node.own_name, node.op_type, node.domain, *node.inputs, *node.outputs)
 
 
 def _refuse_bytes(names: Iterable[object]) -> None:

@@ -11,11 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar, dataclass_transform
 
 from ..geometry import Axis
 from ..rule import NodeRef
 from .scope import Dim, Node
+
+_Layer = TypeVar("_Layer", bound="Layer")
 
 
 class AutoPad(Enum):
@@ -34,7 +36,17 @@ class AutoPad(Enum):
 _SAME = (AutoPad.SAME_UPPER, AutoPad.SAME_LOWER)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass_transform(eq_default=False, frozen_default=True)
+def _layer(kind: type[_Layer]) -> type[_Layer]:
+    """A dataclass, frozen as far as type checkers see.
+
+    Were it so for Python too, each class would take two or three times as long to make, at every
+    start, and so would each layer.
+    """
+    return dataclass(eq=False, repr=False)(kind)
+
+
+@_layer
 class Layer:
     """A layer that changes resolution.
 
@@ -49,6 +61,9 @@ class Layer:
     op: str
     input: str
     dims: tuple[Dim, ...]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.node!r})"
 
     @property
     def ref(self) -> NodeRef:
@@ -76,7 +91,7 @@ def _sizes(dims: tuple[Dim, ...]) -> tuple[int | None, ...]:
     return tuple([dim if isinstance(dim, int) else None for dim in dims])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@_layer
 class Window(Layer):
     """A layer that slides a window; ``axes`` holds the window, one Axis per spatial axis."""
 
@@ -106,7 +121,7 @@ class Window(Layer):
         return self.auto_pad.is_same
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@_layer
 class Conv(Window):
     """A convolution. ``weight`` and ``bias`` are tensor names, bias empty when there is none."""
 
@@ -115,7 +130,7 @@ class Conv(Window):
     group: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@_layer
 class ConvTranspose(Window):
     """A transposed convolution.
 
@@ -135,14 +150,14 @@ class ConvTranspose(Window):
         return self.auto_pad.is_same or self.output_shape is not None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@_layer
 class Pool(Window):
     """A pooling window."""
 
     ceil_mode: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@_layer
 class MaxPool(Pool):
     """``indices`` is the name of the second output, empty when there is none."""
 
@@ -150,12 +165,13 @@ class MaxPool(Pool):
     indices: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@_layer
 class AveragePool(Pool):
+    """``count_include_pad`` is True where padding counts among what is averaged."""
+
     count_include_pad: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class LpPool(Pool):
     """Pooling by the p-norm of the window."""
 
@@ -164,12 +180,11 @@ SLIDING = (Conv, MaxPool, AveragePool, LpPool)
 """Windows that slide over their input; a transposed one slides over its output."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class GlobalPool(Layer):
     """Pooling over the whole map."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@_layer
 class Resize(Layer):
     """Interpolation, Upsample included.
 
@@ -191,7 +206,7 @@ class Resize(Layer):
         return self.op == "Upsample" or self.opset < 11
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@_layer
 class Shuffle(Layer):
     """A pixel shuffle: ``op`` DepthToSpace or SpaceToDepth, ``mode`` DCR or CRD.
 
@@ -203,12 +218,11 @@ class Shuffle(Layer):
     mode: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class StridedSlice(Window):
     """A Slice that steps over positions of a feature map: a window of one tap."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@_layer
 class Merge(Layer):
     """Maps that meet element by element, as in Add, or side by side, as in Concat.
 
@@ -235,7 +249,7 @@ class Reply(NamedTuple):
     peak_to_peak: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@_layer
 class Response(Layer):
     """An output of the model as a run of it was measured; ``node`` makes it, ``dims`` are its own.
 

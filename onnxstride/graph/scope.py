@@ -8,7 +8,7 @@ name is used and walks outwards to the scope that defines it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -32,16 +32,22 @@ _DEFAULT_DOMAIN_ALIAS = "ai.onnx"
 
 
 class Node:
-    """One operator of the model, in its scope. Compared by identity."""
+    """One operator of the model, in its scope. Compared by identity.
+
+    ``own_name`` is the one that the file gives it: empty where it gives none, and others of its
+    scope may have the same.
+    """
 
     __slots__ = (
         "_attributes",
         "_ref",
+        "_stated",
         "domain",
         "index",
         "inputs",
         "op_type",
         "outputs",
+        "own_name",
         "proto",
         "scope",
     )
@@ -50,11 +56,14 @@ class Node:
         self.proto = proto
         self.scope = scope
         self.index = index
+        self.own_name: str = proto.name
         self.op_type: str = proto.op_type
         domain: str = proto.domain
         self.domain = DEFAULT_DOMAIN if domain == _DEFAULT_DOMAIN_ALIAS else domain
-        self.inputs: tuple[str, ...] = tuple(proto.input)
-        self.outputs: tuple[str, ...] = tuple(proto.output)
+        # Slices, as protobuf takes three times as long to hand out one entry after the other.
+        self.inputs: tuple[str, ...] = tuple(proto.input[:])
+        self.outputs: tuple[str, ...] = tuple(proto.output[:])
+        self._stated: Sequence[AttributeProto] = proto.attribute[:]
         self._attributes: Mapping[str, AttributeProto] | None = None
         self._ref: NodeRef | None = None
 
@@ -64,10 +73,9 @@ class Node:
     @property
     def name(self) -> str:
         """The node's name when it has one that is unique in its scope, else its first output."""
-        name: str = self.proto.name
-        if name and self.scope.is_unique_name(name):
-            return name
-        return next((output for output in self.outputs if output), name)
+        if self.own_name and self.scope.is_unique_name(self.own_name):
+            return self.own_name
+        return next((output for output in self.outputs if output), self.own_name)
 
     @property
     def ref(self) -> NodeRef:
@@ -81,9 +89,13 @@ class Node:
     def attributes(self) -> Mapping[str, AttributeProto]:
         """Attributes by name; inside a function, references to its parameters are resolved."""
         if self._attributes is None:
-            own = {attribute.name: attribute for attribute in self.proto.attribute}
+            own = {attribute.name: attribute for attribute in self._stated}
             self._attributes = self.scope.with_arguments(own)
         return self._attributes
+
+    def graphs(self) -> Iterator[tuple[str, GraphProto]]:
+        """As ``graph_attributes``."""
+        return _graphs_in(self._stated)
 
     def input(self, position: int) -> str:
         """Name of the input at ``position``; empty when it is left out."""
@@ -96,7 +108,11 @@ class Node:
 
 def graph_attributes(node: NodeProto) -> Iterator[tuple[str, GraphProto]]:
     """The graphs a node carries, each with the name of the attribute that holds it."""
-    for attribute in node.attribute:
+    return _graphs_in(node.attribute)
+
+
+def _graphs_in(attributes: Iterable[AttributeProto]) -> Iterator[tuple[str, GraphProto]]:
+    for attribute in attributes:
         if attribute.type not in _MAY_BE_GRAPHS:
             continue
         if attribute.HasField("g"):
@@ -155,11 +171,19 @@ class Scope:
         """Version of an operator set in force here; 1 when the model imports none."""
         return self.opsets.get(domain, 1)
 
-    def defines(self, name: str) -> bool:
-        return name in self._producers
+    def receive(self, names: Iterable[str]) -> None:
+        """Define names that no node of this scope computes."""
+        self._producers.update(dict.fromkeys(names))
 
-    def define(self, name: str, producer: Node | None) -> None:
-        self._producers[name] = producer
+    def define(self, node: Node) -> list[str]:
+        """Define what a node computes; those of its names come back that were defined before."""
+        again: list[str] = []
+        for name in node.outputs:
+            if name:
+                if name in self._producers:
+                    again.append(name)
+                self._producers[name] = node
+        return again
 
     def home(self, name: str) -> Scope | None:
         """The scope that defines ``name``, looking outwards from here."""
@@ -273,4 +297,4 @@ class Scope:
 
     @cached_property
     def _name_counts(self) -> Counter[str]:
-        return Counter(node.proto.name for node in self.nodes)
+        return Counter([node.own_name for node in self.nodes])

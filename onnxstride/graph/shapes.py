@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .calls import as_model, has_one_type
 from .disagreements import forget_stopped, may_disagree, reconcile
@@ -29,8 +28,8 @@ class Shapes:
     def __init__(self, model: ModelProto) -> None:
         self.may_infer = True  # False for graphs that inference cannot walk, such as cyclic ones
         self._model = model
-        self._declared: dict[Scope, dict[str, Shape]] = {}
-        self._inferred: dict[Scope, dict[str, Shape]] = {}
+        self._declared: dict[Scope, _Declared] = {}
+        self._others: dict[Scope, dict[str, Shape]] = {}
         self._inferred_roots: dict[Scope, GraphProto] = {}
         self._declared_types: dict[Scope, dict[str, int]] = {}
         self._inferred_types: dict[Scope, dict[str, int]] = {}
@@ -40,12 +39,8 @@ class Shapes:
         declared = self._declared.get(scope)
         if declared is None:
             declared = self._declared[scope] = _declared_in(scope)
-        shape = declared.get(name)
-        if shape is not None and _is_stated(shape):
-            return shape
-        if not self.may_infer:
-            return shape
-        return self._inferred_in(scope).get(name, shape)
+        shape = declared.whole.get(name)
+        return self._others_in(scope, declared).get(name) if shape is None else shape
 
     def element_type_of(self, scope: Scope, name: str) -> int | None:
         """Element type of ``name``, which ``scope`` defines; None when it is unknown."""
@@ -62,12 +57,14 @@ class Shapes:
             self._inferred_types[scope] = _element_types_in(self._inferred_graph(scope))
         return self._inferred_types[scope].get(name)
 
-    def _inferred_in(self, scope: Scope) -> dict[str, Shape]:
-        if scope not in self._inferred:
-            graph = self._inferred_graph(scope)
-            values = chain(graph.input, graph.output, graph.value_info)
-            self._inferred[scope] = _shapes_in(values)
-        return self._inferred[scope]
+    def _others_in(self, scope: Scope, declared: _Declared) -> dict[str, Shape]:
+        """Shapes that are not declared in full: as inferred, where they are."""
+        if not self.may_infer:
+            return declared.partly
+        if scope not in self._others:
+            inferred = _shapes_in(_values_of(self._inferred_graph(scope)))
+            self._others[scope] = {**declared.partly, **inferred}
+        return self._others[scope]
 
     def _inferred_graph(self, scope: Scope) -> GraphProto:
         """The counterpart of ``scope`` in the model after inference."""
@@ -95,29 +92,44 @@ class Shapes:
         return copy
 
 
-@lru_cache(maxsize=1024)  # asked of every map and weight, and most are like another
+@lru_cache(maxsize=1024)  # asked of every map, and most are like another
 def _is_stated(shape: Shape) -> bool:
     """True when every size of a shape is known."""
     return all(isinstance(dim, int) for dim in shape)
 
 
-def _declared_in(scope: Scope) -> dict[str, Shape]:
-    shapes = _shapes_in(_declared_values(scope))
+class _Declared(NamedTuple):
+    """Shapes that a scope declares: those whose every size is known, and the others."""
+
+    whole: dict[str, Shape]
+    partly: dict[str, Shape]
+
+
+def _declared_in(scope: Scope) -> _Declared:
+    whole, partly = dict[str, Shape](), dict[str, Shape]()
+    for name, shape in _shapes_in(_declared_values(scope)).items():
+        (whole if _is_stated(shape) else partly)[name] = shape
     for name, tensor in scope.initializers.items():
-        shapes[name] = tuple(tensor.dims)
-    return shapes
+        whole[name] = tuple(tensor.dims[:])
+    return _Declared(whole, partly)
 
 
-def _declared_values(scope: Scope) -> Iterable[ValueInfoProto]:
+def _declared_values(scope: Scope) -> list[ValueInfoProto]:
     proto: Any = scope.proto
     if scope.is_function:  # its inputs and outputs are bare names
-        return chain(proto.value_info)
-    return chain(proto.input, proto.output, proto.value_info)
+        return list(proto.value_info)
+    return _values_of(proto)
+
+
+def _values_of(graph: Any) -> list[ValueInfoProto]:
+    """What a graph declares. By slices, which protobuf hands out faster than one by one."""
+    return [*graph.input[:], *graph.output[:], *graph.value_info[:]]
 
 
 def _inferred(model: ModelProto) -> ModelProto:
     """The model after shape inference; the model itself when inference gives up on it."""
-    from onnx import ModelProto, checker, shape_inference
+    from onnx.onnx_cpp2py_export import checker, shape_inference
+    from onnx.onnx_ml_pb2 import ModelProto
 
     from ..modelfile.protobuf import DecodeError
 
@@ -146,13 +158,23 @@ def _inferred(model: ModelProto) -> ModelProto:
 
 def _outcome(given: bytes) -> ModelProto:
     """What inference makes of a model, where it comes to its end."""
-    from onnx import ModelProto, shape_inference
+    from onnx.onnx_ml_pb2 import ModelProto
 
-    inferred = shape_inference.infer_shapes(given, data_prop=True)
+    inferred = _completed(given)
     if b"output_shape" in given:
         again = ModelProto.FromString(given)
         if forget_stopped(again, inferred):
-            return shape_inference.infer_shapes(again.SerializeToString(), data_prop=True)
+            return _completed(again.SerializeToString())
+    return inferred
+
+
+def _completed(given: bytes) -> ModelProto:
+    """``onnx.shape_inference.infer_shapes``, whose module would import all of onnx."""
+    from onnx.onnx_cpp2py_export import shape_inference
+    from onnx.onnx_ml_pb2 import ModelProto
+
+    how = False, False, True  # check_type, strict_mode, data_prop
+    inferred: ModelProto = ModelProto.FromString(shape_inference.infer_shapes(given, *how))
     return inferred
 
 
@@ -164,7 +186,7 @@ def _sizes_for_any(values: Iterable[ValueInfoProto]) -> Iterator[Any]:
 
 
 def _forget_sizes_for_any(graph: GraphProto) -> None:
-    for dim in _sizes_for_any(chain(graph.input, graph.output, graph.value_info)):
+    for dim in _sizes_for_any(_values_of(graph)):
         dim.ClearField("dim_value")
     for node in graph.node:
         for _, body in graph_attributes(node):
@@ -207,7 +229,8 @@ def _dim(dim: Any) -> Dim:
 def _element_types_in(graph: Any) -> dict[str, int]:
     """What is stated first counts."""
     types: dict[str, int] = {}
-    for value in chain(graph.input, graph.output, graph.value_info):
-        if value.type.tensor_type.elem_type:
-            types.setdefault(value.name, int(value.type.tensor_type.elem_type))
+    for value in _values_of(graph):
+        kind = value.type.tensor_type.elem_type
+        if kind:
+            types.setdefault(value.name, int(kind))
     return types

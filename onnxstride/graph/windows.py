@@ -7,48 +7,57 @@ leaves to the runtime is resolved where the size is known, and what contradicts 
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 from ..geometry import Axis, same_padding, transposed_padding
 from .attributes import Unknown, integer, integers, invalid, text
 from .dimensions import positive, show, spatial_dims
 from .layers import AutoPad, AveragePool, Conv, ConvTranspose, LpPool, MaxPool
-from .scope import Dim, Node, Shape
+from .scope import Dim, Node
 from .spellings import Spelling, channels_last
 
 
 def conv(node: Node, spelling: Spelling) -> Conv:
     weight = _weight(node, spelling)
-    window = _read_window(node, spelling, _kernel(node, spelling, weight))
-    group = positive(node, "group", 1)
-    axes = _same_resolved(window) if window.auto_pad.is_same else window.axes
-    return Conv(
-        node, "Conv", node.input(0), window.dims, axes, window.auto_pad,
-        weight, _optional(node, spelling.bias), group,
-    )  # fmt: skip
+    window, group = _geometry(_conv, node, spelling)
+    bias = _optional(node, spelling.bias)
+    return Conv(node, "Conv", node.input(0), *window, weight, bias, group)
+
+
+def _conv(node: Node, spelling: Spelling) -> tuple[_Window, int]:
+    window = _resolved(_window(node, spelling, _kernel(node, spelling)))
+    return window, positive(node, "group", 1)
 
 
 def conv_transpose(node: Node, spelling: Spelling) -> ConvTranspose:
     weight = _weight(node, spelling)
-    kernel = _kernel(node, spelling, weight)
+    window, group, output_padding, output_shape = _geometry(_conv_transpose, node, spelling)
     if _optional(node, spelling.pads):
         raise Unknown("padding is an input, not an attribute")
-    window = _read_window(node, spelling, kernel)
+    bias = _optional(node, spelling.bias)
+    return ConvTranspose(
+        node, "ConvTranspose", node.input(0), *window, weight, bias, group,
+        output_padding, output_shape,
+    )  # fmt: skip
+
+
+def _conv_transpose(
+    node: Node, spelling: Spelling
+) -> tuple[_Window, int, tuple[int, ...], tuple[int, ...] | None]:
+    kernel = _kernel(node, spelling)
+    window = _window(node, spelling, kernel)
     stated = integers(node, "output_padding", at_least=0, length=len(kernel))
     output_padding = stated or (0,) * len(kernel)
     output_shape = _output_shape(node, len(kernel))
-    axes = window.axes
     if output_shape is not None or window.auto_pad.is_same:
         wanted = output_shape or (None,) * len(kernel)
         axes = tuple(
             _transposed_axis(window, i, padding, size)
             for i, (padding, size) in enumerate(zip(output_padding, wanted, strict=True))
         )
-    return ConvTranspose(
-        node, "ConvTranspose", node.input(0), window.dims, axes, window.auto_pad, weight,
-        _optional(node, spelling.bias), positive(node, "group", 1), output_padding, output_shape,
-    )  # fmt: skip
+        window = window._replace(axes=axes)
+    return window, positive(node, "group", 1), output_padding, output_shape
 
 
 def _output_shape(node: Node, rank: int) -> tuple[int, ...] | None:
@@ -61,7 +70,7 @@ def _output_shape(node: Node, rank: int) -> tuple[int, ...] | None:
     return shape[-rank:]
 
 
-def _transposed_axis(window: _Read, i: int, output_padding: int, wanted: int | None) -> Axis:
+def _transposed_axis(window: _Window, i: int, output_padding: int, wanted: int | None) -> Axis:
     """One axis with the padding that ``wanted``, the output's size, or else auto_pad asks for."""
     axis, size = window.axes[i], window.dims[i]
     if not isinstance(size, int):
@@ -75,78 +84,81 @@ def _transposed_axis(window: _Read, i: int, output_padding: int, wanted: int | N
 
 
 def max_pool(node: Node, spelling: Spelling) -> MaxPool:
-    window, axes = _pool_window(node, spelling)
-    return MaxPool(
-        node, "MaxPool", node.input(0), window.dims, axes, window.auto_pad, _ceil_mode(node),
-        integer(node, "storage_order", 0) == 1, node.output(1),
-    )  # fmt: skip
+    window, ceil_mode, column_major = _geometry(_max_pool, node, spelling)
+    return MaxPool(node, "MaxPool", node.input(0), *window, ceil_mode, column_major, node.output(1))
+
+
+def _max_pool(node: Node, spelling: Spelling) -> tuple[_Window, bool, bool]:
+    return *_pool(node, spelling), integer(node, "storage_order", 0) == 1
 
 
 def average_pool(node: Node, spelling: Spelling) -> AveragePool:
-    window, axes = _pool_window(node, spelling)
-    return AveragePool(
-        node, "AveragePool", node.input(0), window.dims, axes, window.auto_pad, _ceil_mode(node),
-        integer(node, "count_include_pad", 0) == 1,
-    )  # fmt: skip
+    window, *others = _geometry(_average_pool, node, spelling)
+    return AveragePool(node, "AveragePool", node.input(0), *window, *others)
+
+
+def _average_pool(node: Node, spelling: Spelling) -> tuple[_Window, bool, bool]:
+    return *_pool(node, spelling), integer(node, "count_include_pad", 0) == 1
 
 
 def lp_pool(node: Node, spelling: Spelling) -> LpPool:
-    window, axes = _pool_window(node, spelling)
-    return LpPool(
-        node, "LpPool", node.input(0), window.dims, axes, window.auto_pad, _ceil_mode(node)
-    )
+    window, ceil_mode = _geometry(_pool, node, spelling)
+    return LpPool(node, "LpPool", node.input(0), *window, ceil_mode)
 
 
-def _ceil_mode(node: Node) -> bool:
-    return integer(node, "ceil_mode", 0) == 1
-
-
-def _pool_window(node: Node, spelling: Spelling) -> tuple[_Read, tuple[Axis, ...]]:
+def _pool(node: Node, spelling: Spelling) -> tuple[_Window, bool]:
     kernel = integers(node, "kernel_shape", at_least=1)
     if not kernel:
         raise invalid(node, "kernel_shape is required, and missing")
-    window = _read_window(node, spelling, kernel)
-    return window, _same_resolved(window) if window.auto_pad.is_same else window.axes
+    window = _resolved(_window(node, spelling, kernel))
+    return window, integer(node, "ceil_mode", 0) == 1
+
+
+_T = TypeVar("_T")
+_KNOWN: dict[tuple[object, ...], Any] = {}
+_MOST_KNOWN = 1024
+
+
+def _geometry(read: Callable[[Node, Spelling], _T], node: Node, spelling: Spelling) -> _T:
+    """What ``read`` makes of a node, or has made of another that says the same.
+
+    Most windows of a model say what another says: comparing bytes is quicker than reading them.
+    ``read`` looks at the attributes and at the shapes of map and weight, and at nothing else.
+    """
+    attributes = node.attributes
+    said = [attribute.SerializeToString() for attribute in attributes.values()]
+    shapes = [node.scope.shape(node.input(position)) for position in (0, spelling.weight)]
+    key = (read, spelling, *shapes, *attributes, *said)
+    if key not in _KNOWN:
+        if len(_KNOWN) == _MOST_KNOWN:
+            _KNOWN.clear()
+        _KNOWN[key] = read(node, spelling)
+    known: _T = _KNOWN[key]
+    return known
 
 
 _MOST_AXES = 8
 """What is asked of every combination of axes is asked 2^8 times; a nonsensical rank has no end."""
 
 
-class _Read(NamedTuple):
-    """A window as the attributes state it, before auto_pad is resolved."""
+class _Window(NamedTuple):
+    """A window in the order in which layers have its parts."""
 
+    dims: tuple[Dim, ...]
     axes: tuple[Axis, ...]
     auto_pad: AutoPad
-    dims: tuple[Dim, ...]
 
 
-def _read_window(node: Node, spelling: Spelling, kernel: tuple[int, ...]) -> _Read:
-    if len(kernel) > _MOST_AXES:
-        raise Unknown(f"a window of {len(kernel):,} axes; at most {_MOST_AXES} are looked at")
+def _window(node: Node, spelling: Spelling, kernel: tuple[int, ...]) -> _Window:
+    """The window as the attributes state it, before auto_pad is resolved."""
+    rank = len(kernel)
+    if rank > _MOST_AXES:
+        raise Unknown(f"a window of {rank:,} axes; at most {_MOST_AXES} are looked at")
     axes, auto_pad = _stated(node, kernel)
-    return _Read(axes, auto_pad, spatial_dims(node, channels_last(node, spelling), len(kernel)))
+    return _Window(spatial_dims(node, channels_last(node, spelling), rank), axes, auto_pad)
 
 
 def _stated(node: Node, kernel: tuple[int, ...]) -> tuple[tuple[Axis, ...], AutoPad]:
-    """What the attributes say of a window.
-
-    Most windows of a model say what another says: comparing bytes is quicker than reading them.
-    """
-    said = [(name, each.SerializeToString()) for name, each in node.attributes.items()]
-    key = (kernel, *said)
-    if key not in _STATED:
-        if len(_STATED) == _MOST_STATED:
-            _STATED.clear()
-        _STATED[key] = _read_stated(node, kernel)
-    return _STATED[key]
-
-
-_STATED: dict[tuple[object, ...], tuple[tuple[Axis, ...], AutoPad]] = {}
-_MOST_STATED = 1024
-
-
-def _read_stated(node: Node, kernel: tuple[int, ...]) -> tuple[tuple[Axis, ...], AutoPad]:
     rank = len(kernel)
     ones, zeros = (1,) * rank, (0,) * (2 * rank)
     strides = integers(node, "strides", at_least=1, length=rank) or ones
@@ -158,12 +170,16 @@ def _read_stated(node: Node, kernel: tuple[int, ...]) -> tuple[tuple[Axis, ...],
     return tuple(map(Axis, kernel, strides, dilations, pads, pads[rank:])), auto_pad
 
 
-def _same_resolved(window: _Read) -> tuple[Axis, ...]:
+def _resolved(window: _Window) -> _Window:
+    """The window with the padding that auto_pad leaves to the runtime, where sizes are known."""
+    if not window.auto_pad.is_same:
+        return window
     lower = window.auto_pad is AutoPad.SAME_LOWER
-    return tuple(
+    axes = tuple(
         same_padding(dim, axis, lower=lower) if isinstance(dim, int) else axis
         for axis, dim in zip(window.axes, window.dims, strict=True)
     )
+    return window._replace(axes=axes)
 
 
 def _auto_pad(node: Node) -> AutoPad:
@@ -184,11 +200,12 @@ def _weight(node: Node, spelling: Spelling) -> str:
     return weight
 
 
-def _kernel(node: Node, spelling: Spelling, weight: str) -> tuple[int, ...]:
+def _kernel(node: Node, spelling: Spelling) -> tuple[int, ...]:
     """Kernel from the attribute, else from the weight; both given must agree."""
+    weight = _weight(node, spelling)
     stated = integers(node, "kernel_shape", at_least=1)
     whole = node.scope.shape(weight)
-    if whole and _is_empty(whole):
+    if any(isinstance(dim, int) and dim < 1 for dim in whole or ()):
         raise invalid(node, f"weight {weight!r} of shape {show(whole)} is empty")
     shape = whole if spelling.kernel_in_weight else None
     implied = None if shape is None else shape[2:]
@@ -205,11 +222,6 @@ def _kernel(node: Node, spelling: Spelling, weight: str) -> tuple[int, ...]:
     if implied is None or len(kernel) < len(implied):
         raise Unknown("kernel is given neither by kernel_shape nor by the weight's shape")
     return kernel
-
-
-@lru_cache(maxsize=1024)  # most weights are like another
-def _is_empty(shape: Shape) -> bool:
-    return any(isinstance(dim, int) and dim < 1 for dim in shape)
 
 
 def _agree(stated: tuple[int, ...], implied: tuple[Dim, ...]) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper, shape_inference
+from onnx.onnx_cpp2py_export import shape_inference as inference
 
 from onnxstride.graph import read_graph, shapes
 from onnxstride.modelfile import open_model
@@ -21,13 +22,13 @@ class _Counting:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.runs = 0
-        infer = shape_inference.infer_shapes
+        infer = inference.infer_shapes
 
         def counted(*arguments: Any, **options: Any) -> Any:
             self.runs += 1
             return infer(*arguments, **options)
 
-        monkeypatch.setattr(shape_inference, "infer_shapes", counted)
+        monkeypatch.setattr(inference, "infer_shapes", counted)
 
 
 class TestWhenInferred:
@@ -69,7 +70,7 @@ class TestWhenInferred:
         def fails(*_: Any, **__: Any) -> Any:
             raise error("planted")
 
-        monkeypatch.setattr(shape_inference, "infer_shapes", fails)
+        monkeypatch.setattr(inference, "infer_shapes", fails)
         graph = graph_of(model(node("Relu", "x", "y"), inputs=X))
         assert (graph.main.shape("x"), graph.main.shape("y")) == ((1, 4, 8, 8), None)
 

@@ -61,7 +61,7 @@ PLANTED = {
     ),
     "a cure for a name": (
         laws.is_named_after_what_is_wrong,
-        {"rule": replace(UNEVEN.rule, name="use-resize"), "module": "onnxstride.rules.use_resize"},
+        {"rule": UNEVEN.rule._replace(name="use-resize"), "module": "onnxstride.rules.use_resize"},
     ),
     "no counter-example": (laws.has_examples_of_both_kinds, {"good": {}}),
     "a rule that never flags": (laws.flags_exactly_the_marked_nodes, {"check": _silent}),
@@ -71,7 +71,7 @@ PLANTED = {
     "a rule that changes its mind": (laws.answers_the_same_twice, {"check": _changes_its_mind()}),
     "a remedy that does not mend it": (
         laws.names_its_remedies,
-        {"rule": replace(UNEVEN.rule, remedies=(Remedy("guard-zero-pad", Safety.EXACT),))},
+        {"rule": UNEVEN.rule._replace(remedies=(Remedy("guard-zero-pad", Safety.EXACT),))},
     ),
     "two lines, no full stop, no JSON": (laws.speaks_plainly, {"check": _stammers}),
 }
