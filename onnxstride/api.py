@@ -22,7 +22,7 @@ from .geometry import (
 )
 from .geometry.fields import Field, Origin, Sight, Unknown, Whole
 from .geometry.gridding import density
-from .geometry.lowpass import FOLDS_ABOVE, folding_gain, in_decibels
+from .geometry.lowpass import FOLDS_ABOVE, box_gain, folding_gain, in_decibels
 from .geometry.resampling import Resampling
 from .geometry.ripple import (
     INTERPOLATES_BELOW_DB,
@@ -64,7 +64,7 @@ from .graph.ripples import weights_ripple
 from .graph.scope import Node
 from .graph.sign import is_never_negative
 from .graph.upstream import Feed, feed
-from .graph.weights import Weights, weights
+from .graph.weights import Sample, Weights, weights, weights_sample
 from .rule import Finding, NodeRef, Remedy, Rule, Safety, Severity, Skip
 from .wording import (
     axis_name,
@@ -114,6 +114,7 @@ __all__ = [
     "Ripple",
     "Rule",
     "Safety",
+    "Sample",
     "Severity",
     "Shuffle",
     "Sight",
@@ -127,6 +128,7 @@ __all__ = [
     "axis_name",
     "bias_only_tail",
     "border",
+    "box_gain",
     "by",
     "counts",
     "decibels",
@@ -169,6 +171,7 @@ __all__ = [
     "unread_share",
     "weights",
     "weights_ripple",
+    "weights_sample",
     "where_it_shows",
     "windows_after",
     "windows_before",

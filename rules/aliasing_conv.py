@@ -46,7 +46,7 @@ from onnxstride.api import (
     folding_axes,
     folding_gain,
     in_decibels,
-    weights,
+    weights_sample,
 )
 
 RULE = Rule(
@@ -94,7 +94,7 @@ def check(layer: Conv, graph: Graph) -> Iterator[Finding | Skip]:
     axes = folding_axes(layer)
     if all(axis.stride == 1 for axis in axes):
         return
-    found = weights(graph, layer, _MEASURED_ELEMENTS, of_first="rows")
+    found = weights_sample(graph, layer, _MEASURED_ELEMENTS, of_first="rows")
     if isinstance(found, str):
         yield RULE.skip(layer.ref, found)
         return

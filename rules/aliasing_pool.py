@@ -43,6 +43,7 @@ from onnxstride.api import (
     Safety,
     Severity,
     Skip,
+    box_gain,
     by,
     decibels,
     filters_before,
@@ -119,8 +120,10 @@ def _gain(layer: Pool, axes: Sequence[Axis], graph: Graph) -> float | None:
     """Gain at the folding frequencies; a maximum of several elements is no filter."""
     if isinstance(layer, MaxPool) and any(axis.kernel > 1 for axis in axes):
         return 1.0
-    box = np.ones((1, 1, *(axis.kernel for axis in axes)))
-    return folding_gain(box, axes, list(filters_before(graph, layer)))
+    before = list(filters_before(graph, layer))
+    if not before:
+        return box_gain(axes)
+    return folding_gain(np.ones((1, 1, *(axis.kernel for axis in axes))), axes, before)
 
 
 def _words(layer: Pool, gain: float) -> str:

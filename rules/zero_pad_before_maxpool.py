@@ -183,8 +183,8 @@ def _pads(pad: Node, graph: Graph) -> list[int] | None:
         return list(stated.ints)
     if pad.input(3):
         return None  # pads for some axes only: not a form that is folded
-    value = graph.constant(pad, pad.input(1))
-    return None if value is None else [int(entry) for entry in value.reshape(-1)]
+    few = graph.few(pad, pad.input(1))
+    return None if few is None else [int(entry) for entry in few.values]
 
 
 def _value(pad: Node, graph: Graph) -> float | None:
@@ -193,8 +193,8 @@ def _value(pad: Node, graph: Graph) -> float | None:
         return float(stated.f)
     if not pad.input(2):
         return 0.0
-    value = graph.constant(pad, pad.input(2))
-    return float(value.reshape(-1)[0]) if value is not None and value.size == 1 else None
+    few = graph.few(pad, pad.input(2), at_most=1)
+    return float(few.values[0]) if few is not None and few.size == 1 else None
 
 
 def _changes_result(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import accumulate
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..graph.attributes import Unknown, integer, integers
 from .asking import Asking, staying
@@ -25,6 +24,9 @@ from .moves import (
     Shift,
     ToSpace,
 )
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _FAR = 2**31 - 1  # an end this far off means "to the last"
 _FEW = 4096

@@ -41,12 +41,10 @@ class Asking:
     def fixed(self, position: int) -> tuple[int, ...] | None:
         """Integers that an input holds; None when it is left out or computed at run time."""
         name = self.node.input(position)
-        value = self.graph.constant(self.node, name) if name else None
-        if value is None:
+        few = self.graph.few(self.node, name, _MOST_AXES) if name else None
+        if few is None:
             return self._entries(name) if name and self._entries is not None else None
-        if value.size > _MOST_AXES or value.dtype.kind not in "iu":
-            return None
-        return tuple(int(entry) for entry in value.reshape(-1))
+        return None if few.is_float else tuple(map(int, few.values))
 
     def stated(self, name: str, position: int) -> tuple[int, ...] | None:
         """Integers of an attribute, or of the input that newer versions have in its place.

@@ -14,14 +14,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from math import gcd
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..geometry.quasi_affine import scaled
 from ..geometry.term_values import least_value
 from ..geometry.terms import Size, Term, Terms, monomial
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MOST_ENTRIES = 256
 

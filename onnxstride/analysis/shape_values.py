@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..graph.attributes import Unknown, integer, integers
 from ..graph.scope import Node
@@ -19,6 +18,9 @@ from .shape_arithmetic import (
     mapped,
     sizes_of,
 )
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _FLOATS = frozenset((1, 10, 11, 16))  # of TensorProto.DataType
 

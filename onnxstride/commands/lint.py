@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..config import Configs
+from ..deferred import put_off_onnx_and_numpy
 from ..errors import UsageError
 from ..report.formats import Request
 from ..rule import Severity
@@ -170,6 +171,7 @@ def lint(
     # numpy's threads, one a core, spin while they have nothing to do. Linting multiplies no
     # matrices, and without them it starts a fifth faster.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    put_off_onnx_and_numpy()
     from ..engine.bindings import parse_bindings
     from ..engine.files import expand
     from ..engine.settings import NEVER, Asked, Settings, refuse_unasked, refuse_unused

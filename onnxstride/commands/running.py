@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from ..deferred import put_off_onnx_and_numpy
 from ..errors import OnnxstrideError
 from ..process import end_with_parent
 from ..progress import progress, telling
@@ -81,6 +82,7 @@ def _in_processes(jobs: Sequence["Job"], processes: int) -> list["FileReport"]:
 def _begin_worker() -> None:
     # Ctrl-C reaches every process of a terminal; the parent answers it, and ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    put_off_onnx_and_numpy()
     end_with_parent()
 
 

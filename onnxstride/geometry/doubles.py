@@ -1,9 +1,13 @@
 """Weights as float64, whatever they hold."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def doubles(values: NDArray[Any]) -> NDArray[np.float64]:

@@ -16,29 +16,38 @@ Source: the sampling theorem; Zhang, "Making Convolutional Networks Shift-Invari
 2019, for why it matters to networks.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from math import inf, log10, prod
-from typing import Any
+from itertools import product
+from math import cos, inf, isnan, log10, nan, pi, prod, sin, sqrt
+from operator import mul
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .axis import Axis
+from .few import Few, Phase, phase_sums
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 FOLDS_ABOVE = 0.1
 """Gain, -20 dB, from which a rule calls a filter no low-pass."""
 
 MOST_FREQUENCIES = 1 << 10
+_MOST_OF_FEW = 16
+_ROUNDING = 1e-12  # power over that of a constant, of what should cancel in float32
 _CHUNK_ELEMENTS = 1 << 16
 
 
 def folding_gain(
-    weight: NDArray[Any], axes: Sequence[Axis], before: Sequence["Filter"] = ()
+    weight: NDArray[Any] | Few, axes: Sequence[Axis], before: Sequence[Filter] = ()
 ) -> float | None:
     """The largest gain at any folding frequency; None where the strides have too many of them.
 
     Args:
-        weight: shape (A, B, k_1, .., k_n); A and B are any channels.
+        weight: shape (A, B, k_1, .., k_n); A and B are any channels. An array, or ``Few``.
         axes: one Axis per spatial axis; kernel, stride and dilation are used.
         before: filters of stride 1 that the input has passed through.
 
@@ -52,11 +61,62 @@ def folding_gain(
     strides = tuple(axis.stride for axis in axes)
     if not 1 < prod(strides) <= MOST_FREQUENCIES:
         return None if prod(strides) > 1 else 0.0
+    if isinstance(weight, Few):
+        if not before and prod(strides) <= _MOST_OF_FEW:
+            return _gain_of_few(weight, axes, strides)
+        weight = weight.array()
     gains = relative_gains(weight, axes, strides)
     for taps, window in before:
         with np.errstate(invalid="ignore", over="ignore"):  # infinity times 0 neither
             gains = gains * relative_gains(taps, window, strides)
     return float(gains.reshape(-1)[1:].max())
+
+
+def box_gain(axes: Sequence[Axis]) -> float | None:
+    """As ``folding_gain``, of equal weights over the whole window.
+
+    The gain is the product of those along the axes, each |sin(pi k t)| / (k |sin(pi t)|) for a
+    frequency that turns t = m d / s between two taps, and 1 at most: so one axis alone has the
+    largest.
+    """
+    if prod(axis.stride for axis in axes) > MOST_FREQUENCIES:
+        return None
+    return max((_box_gain(axis, m) for axis in axes for m in range(1, axis.stride)), default=0.0)
+
+
+def _box_gain(axis: Axis, frequency: int) -> float:
+    turned = frequency * axis.dilation % axis.stride
+    if turned == 0:
+        return 1.0
+    whole = axis.kernel * turned % axis.stride
+    return abs(sin(pi * whole / axis.stride) / (axis.kernel * sin(pi * turned / axis.stride)))
+
+
+def _gain_of_few(weight: Few, axes: Sequence[Axis], strides: Sequence[int]) -> float:
+    (sums,) = phase_sums(weight, axes)
+    channels = list(zip(*sums.values(), strict=True))
+    powers: list[float] = []
+    for frequency in product(*map(range, strides)):
+        # The response at the opposite frequency is the conjugate.
+        if frequency > tuple([-m % s for m, s in zip(frequency, strides, strict=True)]):
+            continue
+        turns = [_turn(frequency, phase, strides) for phase in sums]
+        parts = list(map(cos, turns)), list(map(sin, turns))
+        found = [sum(map(mul, part, values)) for part in parts for values in channels]
+        powers.append(sum(map(mul, found, found)))
+    constant, *folding = powers
+    if any(map(isnan, powers)):
+        return nan
+    if constant == 0:
+        return inf if any(folding) else 0.0
+    relative = max(folding) / constant
+    return 0.0 if relative < _ROUNDING else sqrt(relative)
+
+
+def _turn(frequency: Sequence[int], phase: Phase, strides: Sequence[int]) -> float:
+    """The angle 2 pi sum_a m_a r_a / s_a that a frequency turns between the taps of a phase."""
+    each = zip(frequency, phase, strides, strict=True)
+    return 2 * pi * sum(m * r % s / s for m, r, s in each)
 
 
 def in_decibels(gain: float) -> float:
@@ -71,7 +131,7 @@ def relative_gains(
     return np.sqrt(_relative(_power(weight, axes, tuple(periods))))
 
 
-Filter = tuple[NDArray[Any], Sequence[Axis]]
+Filter: TypeAlias = "tuple[NDArray[Any], Sequence[Axis]]"
 """Weights as ``folding_gain`` takes them, and their window."""
 
 
@@ -110,4 +170,4 @@ def _relative(power: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.where(power > 0, inf, 0.0)
     with np.errstate(invalid="ignore", over="ignore"):  # infinity over infinity is no number
         relative: NDArray[np.float64] = power / constant
-    return np.where(relative < 1e-12, 0.0, relative)
+    return np.where(relative < _ROUNDING, 0.0, relative)

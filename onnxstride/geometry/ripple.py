@@ -17,17 +17,23 @@ Source: the condition of equal polyphase gains is that of Sugawara, Shiota, Kiya
 resolution using convolutional neural networks without any checkerboard artifacts", ICIP 2018.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate
-from math import gcd, inf, isfinite, log10, nan, prod, sqrt
-from typing import Any, NamedTuple
+from math import dist, gcd, hypot, inf, isfinite, log10, nan, prod, sqrt
+from operator import add
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .axis import Axis
 from .doubles import doubles
+from .few import Few, Phase, phase_sums
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 INTERPOLATES_BELOW_DB = -40.0
 """Weights with less ripple than this, a hundredth of the constant, interpolate."""
@@ -74,7 +80,7 @@ def ripple_db(weight: NDArray[Any], axes: Sequence[Axis]) -> float:
 
 
 def transposed_ripple(
-    weight: NDArray[Any], axes: Sequence[Axis], alone: Collection[int] = ()
+    weight: NDArray[Any] | Few, axes: Sequence[Axis], alone: Collection[int] = ()
 ) -> Ripple:
     """Ripple of a transposed convolution; -inf when perfectly even.
 
@@ -84,21 +90,31 @@ def transposed_ripple(
     phases only, so no stride is too large.
 
     Args:
-        weight: as in :func:`phase_gains`.
+        weight: as in :func:`phase_gains`, or the same as ``Few`` numbers.
         axes: one Axis per spatial axis.
         alone: axes with a single input position. Nothing repeats along them: each tap writes a
             line of its own, as another output channel would, and the ripple along them is -inf.
     """
     pattern = Pattern([axis.stride for i, axis in enumerate(axes) if i not in alone])
     taps = [Axis(axis.kernel, axis.kernel) if i in alone else axis for i, axis in enumerate(axes)]
+    if isinstance(weight, Few):
+        for phases in phase_sums(weight, axes, alone):
+            pattern.add_few(phases)
+    else:
+        _add_slices(pattern, weight, taps, alone)
+    total, along = pattern.ripple()
+    found = iter(along)
+    return Ripple(total, tuple(-inf if i in alone else next(found) for i in range(len(axes))))
+
+
+def _add_slices(
+    pattern: Pattern, weight: NDArray[Any], taps: Sequence[Axis], alone: Collection[int]
+) -> None:
     for part in _channel_slices(weight):
         gains = _reached_gains(part, taps)
         if alone:
             gains = np.moveaxis(gains, sorted(alone), range(-1 - len(alone), -1))
         pattern.add(gains)
-    total, along = pattern.ripple()
-    found = iter(along)
-    return Ripple(total, tuple(-inf if i in alone else next(found) for i in range(len(axes))))
 
 
 class Pattern:
@@ -124,6 +140,18 @@ class Pattern:
                 along = np.add.reduce(gains, axis=tuple([j for j in axes if j != i]))
                 power.add(along, total, constant)
 
+    def add_few(self, gains: Mapping[Phase, Sequence[float]]) -> None:
+        """As ``add``, for numbers by phase."""
+        total = list(map(sum, zip(*gains.values(), strict=True)))
+        constant = _squares(total)
+        self._whole.add_few(gains.values(), total, constant)
+        for i, power in enumerate(self._each):
+            along: dict[int, Sequence[float]] = {}
+            for phase, values in gains.items():
+                held = along.get(phase[i])
+                along[phase[i]] = values if held is None else list(map(add, held, values))
+            power.add_few(along.values(), total, constant)
+
     def ripple(self) -> Ripple:
         return Ripple(self._whole.decibels(), tuple(power.decibels() for power in self._each))
 
@@ -141,10 +169,22 @@ class _Power:
         ``constant`` is the sum of the squares of ``total``.
         """
         off = gains - total / float(self._phases)
+        self._add(_power(off), len(gains), constant)
+
+    def add_few(
+        self, gains: Collection[Sequence[float]], total: Iterable[float], constant: float
+    ) -> None:
+        """As ``add``, for the numbers of each phase reached."""
+        mean = [each / self._phases for each in total]
+        off = [dist(values, mean) for values in gains]
+        self._add(_squares(off), len(gains), constant)
+
+    def _add(self, off: float, reached: int, constant: float) -> None:
+        """Add so many phases whose gains are off the mean by this power."""
         power = constant / self._phases / self._phases
-        self._ripple += _power(off) / self._phases
+        self._ripple += off / self._phases
         # A phase without taps has gain 0: it is off the mean by the mean itself.
-        self._ripple += power * ((self._phases - len(gains)) / self._phases)
+        self._ripple += power * ((self._phases - reached) / self._phases)
         self._constant += power
 
     def decibels(self) -> float:
@@ -161,6 +201,12 @@ class _Power:
 
 def _power(values: NDArray[np.float64]) -> float:
     return float(np.add.reduce(np.square(values), axis=None))
+
+
+def _squares(values: Sequence[float]) -> float:
+    """The sum of the squares; infinite where it is beyond the range of a float."""
+    length = hypot(*values)
+    return length * length
 
 
 def random_ripple_db(strides: Iterable[int]) -> float:

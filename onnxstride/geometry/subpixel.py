@@ -14,15 +14,19 @@ Source: Aitken et al., "Checkerboard artifact free sub-pixel convolution", 2017:
 of an output channel alike (ICNR) the whole is a convolution and a nearest-neighbour resize.
 """
 
+from __future__ import annotations
+
 from collections.abc import Collection, Iterator, Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .doubles import doubles
 from .ripple import Pattern, Ripple
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 UNEVEN_OFFSET = 1e-3
 """Phase biases are uneven above this standard deviation, as a share of their mean or of 1."""

@@ -8,23 +8,28 @@ and nothing is computed that would take more than 2^25 elements.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..geometry.few import Few
 from .scope import DEFAULT_DOMAIN, Node, Scope
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from onnx import TensorProto
+
     from ..modelfile import ModelFile
 
 _MAX_STEPS = 32
 _MAX_COMPUTED = 2**25
 _MICROSOFT = "com.microsoft"
 _NO_NUMBERS = "Oc"  # kinds of numpy: strings as objects, and complex numbers
+_PLAIN_FLOATS = (1, 11)  # float, double
 
-_Array: TypeAlias = NDArray[Any]
-_Known: TypeAlias = dict[tuple[Scope, str], _Array | None]
+_Array: TypeAlias = "NDArray[Any]"
+_Known: TypeAlias = "dict[tuple[Scope, str], _Array | None]"
 
 
 class Constants:
@@ -40,6 +45,38 @@ class Constants:
             ModelError: the constant's bytes are missing or damaged.
         """
         return self._value(scope, name, _MAX_STEPS, {})
+
+    def few(self, scope: Scope, name: str, at_most: int) -> Few | None:
+        """The constant called ``name``, if it has few numbers; None also when it is computed.
+
+        Raises:
+            ModelError: the constant's bytes are missing or damaged.
+        """
+        found = self._tensor(scope, name)
+        if found is not None:
+            if prod(found.dims) > at_most:
+                return None
+            values = self._model.numbers(found)
+            if values is not None:
+                is_float = found.data_type in _PLAIN_FLOATS
+                return Few(tuple(found.dims), values, is_float)
+        value = self.value(scope, name)
+        if value is None or value.size > at_most or value.dtype.kind not in "iuf":
+            return None
+        return Few(value.shape, value.reshape(-1).tolist(), value.dtype.kind == "f")
+
+    def _tensor(self, scope: Scope, name: str) -> TensorProto | None:
+        """The tensor that a constant is, where it stands as such in the file."""
+        home = scope.home(name) if name else None
+        if home is None:
+            return None
+        if name in home.initializers:
+            return home.initializers[name]
+        node = home.producer(name)
+        if node is None or (node.domain, node.op_type) != (DEFAULT_DOMAIN, "Constant"):
+            return None
+        value = node.attributes.get("value")
+        return None if value is None or value.ref_attr_name else value.t
 
     def _value(self, scope: Scope, name: str, steps: int, known: _Known) -> _Array | None:
         """As ``value``; ``known`` keeps branches that meet again from being walked twice."""

@@ -128,5 +128,5 @@ def _axis(node: Node) -> int | None:
 
 def _takes_one(graph: Graph, gather: Node) -> bool:
     """True when a Gather picks one position: a channel, most often."""
-    indices = graph.constant(gather, gather.input(1))
+    indices = graph.few(gather, gather.input(1), at_most=1)
     return indices is not None and indices.size == 1

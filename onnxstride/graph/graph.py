@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidGraph, ModelError
+from ..geometry.few import MOST, Few
 from ..rule import NodeRef
 from .attributes import Unknown
 from .bindings import Bindings, bind
@@ -54,7 +55,8 @@ class Graph:
         faults = [*scopes.faults, *_tensor_faults(model, self.scopes)]
         layers: list[Layer] = []
         skips: dict[Node, str] = {}
-        for node in self.nodes():
+        self._nodes = tuple([node for scope in self.scopes for node in scope.nodes])
+        for node in self._nodes:
             if node in scopes.calls:
                 continue  # a function of the model's own, whatever its name
             try:
@@ -73,9 +75,9 @@ class Graph:
         self.analyses: dict[type, Any] = {}
         self.faults = tuple({str(fault): fault for fault in faults}.values())
 
-    def nodes(self) -> list[Node]:
+    def nodes(self) -> tuple[Node, ...]:
         """Every node of every scope."""
-        return [node for scope in self.scopes for node in scope.nodes]
+        return self._nodes
 
     @cached_property
     def merges(self) -> tuple[Merge, ...]:
@@ -102,6 +104,16 @@ class Graph:
         """
         try:
             return self._constants.value(node.scope, name)
+        except ModelError:
+            return None
+
+    def few(self, node: Node, name: str, at_most: int = MOST) -> Few | None:
+        """As ``constant``, for what is made of few real numbers; None for anything else.
+
+        Takes less time by far, as it needs no numpy for most of them.
+        """
+        try:
+            return self._constants.few(node.scope, name, at_most)
         except ModelError:
             return None
 

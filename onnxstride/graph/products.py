@@ -61,10 +61,10 @@ class _Follower:
         return self._known[key]
 
     def _read(self, scope: Scope, name: str, steps: int) -> list[Size] | None:
-        value = self._constants.value(scope, name)
-        if value is not None:
-            few = value.dtype.kind == "i" and value.ndim <= 1 and value.size <= _MOST_ELEMENTS
-            return [(int(entry), ()) for entry in value.reshape(-1)] if few else None
+        few = self._constants.few(scope, name, _MOST_ELEMENTS)
+        if few is not None:
+            is_list = not few.is_float and len(few.shape) <= 1
+            return [(int(entry), ()) for entry in few.values] if is_list else None
         node = scope.producer(name)
         if node is None or node.domain != DEFAULT_DOMAIN or steps == 0:
             return None

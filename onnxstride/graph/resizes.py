@@ -176,6 +176,9 @@ def _few(
     node: Node, name: str, position: int, constants: Constants
 ) -> tuple[int | float, ...] | None:
     """The numbers an input holds, one per axis; None when they are not fixed in the file."""
+    few = constants.few(node.scope, node.input(position), _MOST_AXES)
+    if few is not None:
+        return tuple(few.values)
     value = constants.value(node.scope, node.input(position))
     if value is None:
         return None

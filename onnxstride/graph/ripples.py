@@ -13,14 +13,16 @@ from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..geometry.few import Few
 from ..geometry.ripple import Ripple, transposed_ripple
 from .layers import ConvTranspose
 from .scope import Node
-from .weights import weights
+from .weights import weights_sample
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from .graph import Graph
 
 MEASURED_ELEMENTS = 1 << 18
@@ -56,7 +58,7 @@ def weights_ripple(graph: Graph, layer: ConvTranspose) -> Measured | str:
 
 
 def _measured(graph: Graph, layer: ConvTranspose) -> Measured | str:
-    found = weights(graph, layer, MEASURED_ELEMENTS)
+    found = weights_sample(graph, layer, MEASURED_ELEMENTS)
     if isinstance(found, str):
         return found
     alone = [i for i, size in enumerate(layer.sizes) if size == 1]
@@ -64,6 +66,8 @@ def _measured(graph: Graph, layer: ConvTranspose) -> Measured | str:
     return Measured(ripple, found.share, ripple.total == -inf and _are_zero(found.values))
 
 
-def _are_zero(values: NDArray[Any]) -> bool:
+def _are_zero(values: NDArray[Any] | Few) -> bool:
+    if isinstance(values, Few):
+        return not any(values.values)
     with np.errstate(invalid="ignore"):  # a NaN that signals
         return not values.any()

@@ -87,10 +87,10 @@ class _Proof:
             stated = number(node, name)
         except (ModelError, Unknown):
             return None
-        value = self._graph.constant(node, node.input(position))
-        if stated is not None or value is None:
+        few = self._graph.few(node, node.input(position), at_most=1)
+        if stated is not None or few is None or few.size != 1:
             return stated
-        return float(value.reshape(-1)[0]) if value.size == 1 and value.dtype != object else None
+        return float(few.values[0])
 
     def _is_unsigned(self, quantize: Node) -> bool:
         """The zero point decides the type of the result: unsigned, or uint8 when there is none."""

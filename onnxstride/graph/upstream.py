@@ -19,10 +19,9 @@ pattern it lets through depends on the input, and none of it comes from equal ph
 from __future__ import annotations
 
 from math import isnan
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import ModelError
 from ..geometry.doubles import doubles
@@ -40,6 +39,8 @@ from .scope import DEFAULT_DOMAIN, Node
 from .weights import Weights, bias, weights
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from .graph import Graph
 
 _MICROSOFT = "com.microsoft"
@@ -54,7 +55,7 @@ _FUSED = frozenset(["FusedConv", "NhwcFusedConv"])
 _FOLDED = _COPIES | _ARITHMETIC | _ACTIVATIONS | {"BatchNormalization", "Neg"}
 _ALIKE = 1e-6  # relative: factors that went through float32
 
-_Floats = NDArray[np.float64]
+_Floats: TypeAlias = "NDArray[np.float64]"
 
 
 class Feed(NamedTuple):

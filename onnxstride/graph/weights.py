@@ -11,14 +11,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..geometry.doubles import doubles
+from ..geometry.few import Few
 from .layers import Conv, ConvTranspose
 from .scope import Node
 from .spellings import SPELLINGS
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from .graph import Graph
 
 
@@ -61,6 +63,26 @@ def weights(
     if values is None:
         return "the scale or zero point of the weights is not fixed in the file"
     return Weights(values, whole.size)
+
+
+class Sample(NamedTuple):
+    """Weights to measure, of a small layer as ``Few`` numbers, and their share of all."""
+
+    values: NDArray[Any] | Few
+    share: float
+
+
+def weights_sample(
+    graph: Graph, layer: Conv | ConvTranspose, at_most: int, *, of_first: str = "inputs"
+) -> Sample | str:
+    """As ``weights``, but without numpy where the layer is small and states its weights."""
+    few = graph.few(layer.node, layer.weight) if not _is_quantised(layer.node) else None
+    spelling = SPELLINGS[layer.node.domain, layer.node.op_type]
+    is_plain = few is not None and few.is_float and few.size and spelling.kernel_in_weight
+    if few is not None and is_plain and few.shape[2:] == layer.kernel:
+        return Sample(few, 1.0)
+    found = weights(graph, layer, at_most, of_first=of_first)
+    return found if isinstance(found, str) else Sample(found.values, found.share)
 
 
 def _words(array: NDArray[Any]) -> str:

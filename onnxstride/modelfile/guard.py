@@ -56,6 +56,28 @@ def watch(address: int, size: int, descriptor: int) -> None:
     _watched[address] = Watched(address, size, descriptor)
 
 
+class _Buffer(ctypes.Structure):
+    """``Py_buffer``, part of the stable interface since Python 3.11."""
+
+    _fields_ = (
+        ("start", ctypes.c_void_p),
+        ("owner", ctypes.py_object),
+        *((name, ctypes.c_ssize_t) for name in ("size", "itemsize")),
+        *((name, ctypes.c_int) for name in ("readonly", "ndim")),
+        *((name, ctypes.c_void_p) for name in ("format", "shape", "strides", "suboffsets", "own")),
+    )
+
+
+def address(source: mmap.mmap) -> int:
+    """Where a map lies in memory. Of a read-only one ctypes tells only through its buffer."""
+    buffer = _Buffer()
+    ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(source), ctypes.byref(buffer), 0)
+    try:
+        return int(buffer.start)
+    finally:
+        ctypes.pythonapi.PyBuffer_Release(ctypes.byref(buffer))
+
+
 def forget(address: int) -> None:
     """Ends ``watch``; to be called before the map is gone, as others may get its place."""
     _watched.pop(address, None)

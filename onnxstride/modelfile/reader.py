@@ -4,15 +4,16 @@ What cannot be opened is diagnosed by its first bytes, after reading it as a mod
 that a model is never mistaken for something else.
 """
 
+from __future__ import annotations
+
 import io
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 import numpy as np
-import onnx
-from numpy.typing import NDArray
+from onnx.onnx_ml_pb2 import ModelProto, TensorProto
 
 from ..errors import ExternalData, ModelError, NotAModel, UnreadableFile
 from .external import ExternalFiles
@@ -20,6 +21,9 @@ from .protobuf import DecodeError, explained
 from .source import Source, close, has_changed, path_source, stream_source
 from .tensors import Tensors
 from .wire import MARKER, SKELETON_LIMIT, Cut, skeleton
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _TEXT_SUFFIX = ".onnxtxt"
 _HEAD = 4096
@@ -54,7 +58,7 @@ class ModelFile:
 
     def __init__(
         self,
-        proto: onnx.ModelProto,
+        proto: ModelProto,
         name: str,
         path: Path | None,
         source: Source,
@@ -69,14 +73,14 @@ class ModelFile:
 
     @classmethod
     def from_proto(
-        cls, proto: onnx.ModelProto, path: Path | None = None, name: str = "<memory>"
+        cls, proto: ModelProto, path: Path | None = None, name: str = "<memory>"
     ) -> Self:
         """A model that is in memory already; ``path`` says where its external data is."""
         files = ExternalFiles(path.parent if path is not None else None)
         tensors = Tensors(b"", [], MARKER, files, has_noise=True)
         return cls(proto, name if path is None else str(path), path, b"", tensors)
 
-    def edited(self, proto: onnx.ModelProto) -> Self:
+    def edited(self, proto: ModelProto) -> Self:
         """This model with another proto, which an edited copy of ``self.proto`` becomes.
 
         Tensors copied or moved from ``self.proto`` keep their data. The files stay this model's:
@@ -96,7 +100,7 @@ class ModelFile:
         """Keys of ``external_data`` that stand for data left out of ``proto``, not for a file."""
         return self._tensors.keys
 
-    def tensor(self, tensor: onnx.TensorProto) -> NDArray[np.generic]:
+    def tensor(self, tensor: TensorProto) -> NDArray[np.generic]:
         """The tensor's values, read-only; large ones are views of the file.
 
         Raises:
@@ -106,15 +110,23 @@ class ModelFile:
         """
         return self._tensors.load(tensor)
 
-    def fault(self, tensor: onnx.TensorProto) -> ModelError | None:
+    def numbers(self, tensor: TensorProto) -> list[float] | None:
+        """The tensor's values in order and without numpy; None where that cannot be.
+
+        Raises:
+            ModelError: as ``tensor``.
+        """
+        return self._tensors.numbers(tensor)
+
+    def fault(self, tensor: TensorProto) -> ModelError | None:
         """What is wrong with the tensor's bytes, found without loading them; None if nothing."""
         return self._tensors.fault(tensor)
 
-    def cut(self, tensor: onnx.TensorProto) -> Cut | None:
+    def cut(self, tensor: TensorProto) -> Cut | None:
         """Which bytes of ``source`` belong to this tensor but are not in ``proto``."""
         return self._tensors.cut(tensor)
 
-    def noise_size(self, tensor: onnx.TensorProto) -> int | None:
+    def noise_size(self, tensor: TensorProto) -> int | None:
         """Bytes of ``raw_data`` that noise made up for this tensor takes; None without noise.
 
         Raises:
@@ -231,7 +243,7 @@ def _opened(data: Source, name: str, path: Path | None, *, is_text: bool | None)
 
 def _from_binary(data: Source, name: str, path: Path | None) -> ModelFile:
     found = skeleton(data)
-    proto = onnx.ModelProto.FromString(found.data)
+    proto = ModelProto.FromString(found.data)
     if not proto.HasField("graph"):
         raise NotAModel(
             "protobuf without a graph; expected an ONNX model; a TensorFlow model is converted "

@@ -12,8 +12,6 @@ import stat
 from collections import OrderedDict
 from typing import BinaryIO, Protocol, cast, overload
 
-import numpy as np
-
 from ..errors import UnreadableFile
 from . import guard
 
@@ -120,7 +118,7 @@ class FileMap(mmap.mmap):
         """Takes over a descriptor of the file, which was found in this state."""
         self.descriptor = descriptor
         self.status = status
-        self._address = np.frombuffer(self, np.uint8).__array_interface__["data"][0]
+        self._address = guard.address(self)
         guard.watch(self._address, len(self), descriptor)
 
     def has_changed(self) -> bool:

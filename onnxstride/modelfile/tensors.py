@@ -10,14 +10,17 @@ with what lies there, without reading it. ``load`` returns a read-only array; th
 external ``raw_data`` are looked at where they are, not copied.
 """
 
+from __future__ import annotations
+
 import sys
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from math import prod
+from struct import unpack
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import onnx
-from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx.onnx_ml_pb2 import TensorProto
 
 from ..errors import InvalidTensor, ModelError
 from .external import ExternalFiles, Region
@@ -25,9 +28,12 @@ from .protobuf import DecodeError
 from .source import Source, close, release, view
 from .wire import RAW_DATA, Cut, Removed
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 _NOISE_KEY = "onnxstride.noise"  # noise.KEY, spelled here so that a plain lint needs no noise
-_STRING = onnx.TensorProto.STRING
-_EXTERNAL = onnx.TensorProto.EXTERNAL
+_STRING = TensorProto.STRING
+_EXTERNAL = TensorProto.EXTERNAL
 _LONGEST_RANK = 64  # numpy's
 _LARGEST = (1 << 63) - 1
 _LONGEST_VARINT = 10
@@ -48,6 +54,39 @@ _PER_ENTRY: dict[int, int] = {21: 2, 22: 2, 23: 2, 25: 4, 26: 4}
 """Elements that share one entry of ``int32_data``."""
 
 _COMPLEX = frozenset({14, 15})  # two entries make one element
+
+_FIELDS: dict[int, str] = {
+    1: "float_data",
+    14: "float_data",
+    7: "int64_data",
+    _STRING: "string_data",
+    11: "double_data",
+    15: "double_data",
+    12: "uint64_data",
+    13: "uint64_data",
+}
+"""The field that holds the elements of a type one by one; ``int32_data`` for those left out."""
+
+_NUMPY: dict[int, str] = {
+    1: "float32",
+    2: "uint8",
+    3: "int8",
+    4: "uint16",
+    5: "int16",
+    6: "int32",
+    7: "int64",
+    9: "bool",
+    10: "float16",
+    11: "float64",
+    12: "uint32",
+    13: "uint64",
+}
+"""What numpy calls a type, of those it has itself; onnx knows where the others come from."""
+
+_LETTERS: dict[int, str] = {1: "f", 2: "B", 3: "b", 4: "H", 5: "h", 6: "i", 7: "q", 11: "d"}
+"""What ``struct`` calls a type, of those it has."""
+
+_STATED = "fiqd"  # of these, the types that have a field where each element is as it is
 
 
 class Needs(NamedTuple):
@@ -80,7 +119,7 @@ class Tensors:
         """Keys of the ``external_data`` that is no part of the file: marks of cuts and of noise."""
         return (self._key, _NOISE_KEY) if self._has_noise else (self._key,)
 
-    def fault(self, tensor: onnx.TensorProto) -> ModelError | None:
+    def fault(self, tensor: TensorProto) -> ModelError | None:
         """What is wrong with the tensor, found without reading its data; None if nothing is."""
         try:
             self._check(tensor)
@@ -88,7 +127,7 @@ class Tensors:
             return _named(tensor, error)
         return None
 
-    def load(self, tensor: onnx.TensorProto) -> NDArray[np.generic]:
+    def load(self, tensor: TensorProto) -> NDArray[np.generic]:
         """The tensor's values, read-only.
 
         Raises:
@@ -105,7 +144,38 @@ class Tensors:
         array.flags.writeable = False
         return array
 
-    def cut(self, tensor: onnx.TensorProto) -> Cut | None:
+    def numbers(self, tensor: TensorProto) -> list[float] | None:
+        """The tensor's values, in order and without numpy.
+
+        None where they are of a type, or spelled in a way, that takes numpy.
+
+        Raises:
+            InvalidTensor: its bytes do not match its type and shape.
+            ExternalData: they are in a file that is missing, too short or out of bounds.
+        """
+        letter = _LETTERS.get(tensor.data_type)
+        if letter is None:
+            return None
+        try:
+            where = self._check(tensor)
+        except ModelError as error:
+            raise _named(tensor, error) from error
+        if isinstance(where, Cut):
+            try:
+                whole = TensorProto.FromString(self._source[where.start : where.stop])
+            except DecodeError:
+                return None  # what is wrong is for ``load`` to say, here and below
+        elif where is None and tensor.data_location != _EXTERNAL:
+            whole = tensor
+        else:
+            return None
+        count = prod(tensor.dims)
+        if whole.HasField("raw_data"):
+            return list(unpack(f"<{count}{letter}", whole.raw_data))
+        entries = _stated(whole, tensor.data_type) if letter in _STATED else ()
+        return list(entries) if len(entries) == count else None
+
+    def cut(self, tensor: TensorProto) -> Cut | None:
         """What was left out of this tensor; None where it is complete or its data elsewhere.
 
         Raises:
@@ -125,7 +195,7 @@ class Tensors:
             raise InvalidTensor("its data was left in another file, which it was read from")
         return self._cuts[index]
 
-    def noise_size(self, tensor: onnx.TensorProto) -> int | None:
+    def noise_size(self, tensor: TensorProto) -> int | None:
         """Bytes of ``raw_data`` that the noise made up for this tensor takes; None without noise.
 
         Raises:
@@ -154,7 +224,7 @@ class Tensors:
         self.files.close()
         close(self._source)
 
-    def _check(self, tensor: onnx.TensorProto) -> "Region | Cut | None":
+    def _check(self, tensor: TensorProto) -> Region | Cut | None:
         """Where the data is, once it is known to fit; None where ``_values`` has no need of it."""
         needs = _needs(tensor)
         if tensor.data_location != _EXTERNAL:
@@ -174,9 +244,7 @@ class Tensors:
             raise InvalidTensor("strings cannot be external data; store them in the model")
         return self.files.region(entries, needs.size)
 
-    def _values(
-        self, tensor: onnx.TensorProto, where: "Region | Cut | None"
-    ) -> NDArray[np.generic]:
+    def _values(self, tensor: TensorProto, where: Region | Cut | None) -> NDArray[np.generic]:
         if isinstance(where, Region):
             if where.start == where.stop:
                 return _array(tensor, b"")
@@ -195,16 +263,16 @@ class Tensors:
             return _strings(tensor)
         if tensor.HasField("raw_data"):
             return _array(tensor, tensor.raw_data)
-        return numpy_helper.to_array(tensor)
+        return _listed(tensor)
 
     def _mapped(
-        self, tensor: onnx.TensorProto, source: Source, start: int, stop: int
+        self, tensor: TensorProto, source: Source, start: int, stop: int
     ) -> NDArray[np.generic]:
         self._views.append((source, start, stop))
         return _array(tensor, view(source, start, stop))
 
 
-def _needs(tensor: onnx.TensorProto) -> Needs:
+def _needs(tensor: TensorProto) -> Needs:
     """What type and shape ask for; raises InvalidTensor where that is no array at all."""
     return _asked_by(tensor.data_type, tuple(tensor.dims))
 
@@ -230,26 +298,26 @@ def _asked_by(data_type: int, dims: tuple[int, ...]) -> Needs:
     return Needs(count, bits)
 
 
-def _check_inline(tensor: onnx.TensorProto, needs: Needs) -> None:
+def _check_inline(tensor: TensorProto, needs: Needs) -> None:
     if tensor.HasField("segment"):
         raise InvalidTensor("it is one segment of a larger tensor, which no runtime reads")
     if tensor.HasField("raw_data"):
         _check_raw(tensor, needs, len(tensor.raw_data))
         return
-    field = helper.tensor_dtype_to_field(tensor.data_type)
+    field = _FIELDS.get(tensor.data_type, "int32_data")
     held, expected = len(getattr(tensor, field)), _entries(tensor.data_type, needs.elements)
     if held != expected:
         raise _wrong_length(tensor, held, expected, f"values in {field}")
 
 
-def _check_raw(tensor: onnx.TensorProto, needs: Needs, held: int) -> None:
+def _check_raw(tensor: TensorProto, needs: Needs, held: int) -> None:
     if tensor.data_type == _STRING:
         raise InvalidTensor("its strings are in raw_data; expected string_data")
     if held != needs.size:
         raise _wrong_length(tensor, held, needs.size, "bytes")
 
 
-def _check_cut(tensor: onnx.TensorProto, cut: Cut, needs: Needs) -> None:
+def _check_cut(tensor: TensorProto, cut: Cut, needs: Needs) -> None:
     if cut.is_external or tensor.HasField("raw_data"):
         raise InvalidTensor(
             "its data is stored twice, in the model and outside of it; expected one place"
@@ -258,8 +326,8 @@ def _check_cut(tensor: onnx.TensorProto, cut: Cut, needs: Needs) -> None:
     if raw is not None:
         _check_raw(tensor, needs, raw.stop - raw.payload)
         return
-    field = helper.tensor_dtype_to_field(tensor.data_type)
-    number = onnx.TensorProto.DESCRIPTOR.fields_by_name[field].number
+    field = _FIELDS.get(tensor.data_type, "int32_data")
+    number = TensorProto.DESCRIPTOR.fields_by_name[field].number
     runs = [entry for entry in cut.removed if entry.number == number]
     expected = _entries(tensor.data_type, needs.elements)
     held = sum(entry.fields for entry in runs)
@@ -270,7 +338,7 @@ def _check_cut(tensor: onnx.TensorProto, cut: Cut, needs: Needs) -> None:
         _check_packed(tensor, field, runs[0].stop - runs[0].payload, expected)
 
 
-def _check_packed(tensor: onnx.TensorProto, field: str, size: int, expected: int) -> None:
+def _check_packed(tensor: TensorProto, field: str, size: int, expected: int) -> None:
     """Fixed-width values have one length; a varint takes 1 to 10 bytes."""
     width = {"float_data": 4, "double_data": 8}.get(field)
     if width is not None and size != width * expected:
@@ -280,7 +348,7 @@ def _check_packed(tensor: onnx.TensorProto, field: str, size: int, expected: int
 
 
 def _wrong_length(
-    tensor: onnx.TensorProto, held: int, expected: int, what: str, *, unit: str = ""
+    tensor: TensorProto, held: int, expected: int, what: str, *, unit: str = ""
 ) -> InvalidTensor:
     shape = list(tensor.dims)
     if held == 0:
@@ -306,32 +374,58 @@ def _raw(cut: Cut) -> Removed | None:
     return next((entry for entry in reversed(cut.removed) if entry.number == RAW_DATA), None)
 
 
-def _array(tensor: onnx.TensorProto, raw: bytes | memoryview) -> NDArray[np.generic]:
+def _array(tensor: TensorProto, raw: bytes | memoryview) -> NDArray[np.generic]:
     """The array that ``raw_data`` spells, as a view of it wherever numpy has the layout."""
-    dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    dtype = _dtype(tensor.data_type)
     if dtype.itemsize * 8 != _BITS[tensor.data_type]:
-        whole = onnx.TensorProto(data_type=tensor.data_type, dims=tensor.dims, raw_data=bytes(raw))
+        from onnx import numpy_helper
+
+        whole = TensorProto(data_type=tensor.data_type, dims=tensor.dims, raw_data=bytes(raw))
         return numpy_helper.to_array(whole)
     array = np.frombuffer(raw, dtype).reshape(tuple(tensor.dims))
     return array.byteswap() if sys.byteorder == "big" else array
 
 
-def _typed(tensor: onnx.TensorProto, message: bytes) -> NDArray[np.generic]:
+def _dtype(data_type: int) -> np.dtype[np.generic]:
+    if data_type in _NUMPY:
+        return np.dtype(_NUMPY[data_type])
+    from onnx import helper
+
+    return helper.tensor_dtype_to_np_dtype(data_type)
+
+
+def _typed(tensor: TensorProto, message: bytes) -> NDArray[np.generic]:
     """The array in the typed fields of a whole tensor message, in ``tensor``'s type and shape."""
-    whole = onnx.TensorProto.FromString(message)
+    whole = TensorProto.FromString(message)
     whole.data_type = tensor.data_type
     del whole.dims[:]
     whole.dims.extend(tensor.dims)
-    return _strings(whole) if whole.data_type == _STRING else numpy_helper.to_array(whole)
+    return _strings(whole) if whole.data_type == _STRING else _listed(whole)
 
 
-def _strings(tensor: onnx.TensorProto) -> NDArray[np.generic]:
+def _listed(tensor: TensorProto) -> NDArray[np.generic]:
+    """The array of a tensor that has its elements one by one."""
+    if _LETTERS.get(tensor.data_type, "-") in _STATED:
+        stated = np.array(_stated(tensor, tensor.data_type), _NUMPY[tensor.data_type])
+        return stated.reshape(tuple(tensor.dims))
+    from onnx import numpy_helper
+
+    return numpy_helper.to_array(tensor)
+
+
+def _stated(tensor: TensorProto, data_type: int) -> Sequence[float]:
+    """The entries of the field that elements of a type are in."""
+    entries: Sequence[float] = getattr(tensor, _FIELDS.get(data_type, "int32_data"))
+    return entries
+
+
+def _strings(tensor: TensorProto) -> NDArray[np.generic]:
     """One object per string: an array of fixed width would take the longest for each."""
     array = np.empty(len(tensor.string_data), dtype=object)
     array[:] = [text.decode() for text in tensor.string_data]
     return array.reshape(tuple(tensor.dims))
 
 
-def _named(tensor: onnx.TensorProto, error: ModelError) -> ModelError:
+def _named(tensor: TensorProto, error: ModelError) -> ModelError:
     name = tensor.name if len(tensor.name) <= 200 else tensor.name[:200]
     return type(error)(f"tensor {name!r}: {error}")

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 
 from onnxstride.modelfile import open_model
@@ -65,6 +67,56 @@ def test_lint_loads_little_beyond_onnx_and_click(
     loaded = modules_after(RUN.format(arguments=["lint", str(model), *options])) - needed
     others = {name for name in loaded if name.partition(".")[0] != "onnxstride"}
     assert others - AFFORDABLE == set()
+
+
+SMALL = """
+<ir_version: 8, opset_import: ["" : 13]>
+net (float[1,3,64,64] x) => (float[1,3,A,B] y) <
+    float[8,3,3,3] down = {D}, int64[4] whole = {0, 8, 16, 16}, float[0] none = {},
+    float[4] scales = {1, 1, 2, 2}, float[8,8,3,3] up = {U}, float[8,3,4,4] out = {O},
+    float least = {0}, float most = {6}
+> {
+    a = Conv <strides = [2,2], pads = [1,1,1,1]> (x, down)
+    b = Clip (a, least, most)
+    c = MaxPool <kernel_shape = [2,2], strides = [2,2]> (b)
+    d = Reshape (c, whole)
+    e = ConvTranspose <strides = [2,2]> (d, up)
+    f = AveragePool <kernel_shape = [3,3], strides = [2,2]> (e)
+    g = Resize <mode = "nearest"> (f, none, scales)
+    y = ConvTranspose <strides = [2,2], pads = [1,1,1,1]> (g, out)
+}
+"""
+WHOLE = {"numpy._core", "onnx.helper"}
+
+
+def small_model(folder: Path, *, is_large: bool = False) -> Path:
+    """A model with weights of a few hundred elements, or one weight of many more."""
+    many = ", ".join(["0.5"] * 216), ", ".join(["0.25"] * 576), ", ".join(["1"] * 384)
+    text = SMALL
+    for letter, values in zip("DUO", many, strict=True):
+        text = text.replace("{" + letter + "}", "{" + values + "}")
+    model = onnx.parser.parse_model(text)
+    if is_large:
+        down = model.graph.initializer[0]
+        weight = np.zeros((512, 3, 3, 3), np.float32)
+        down.CopyFrom(onnx.numpy_helper.from_array(weight, down.name))
+    onnx.save(model, folder / "small.onnx")
+    return folder / "small.onnx"
+
+
+@pytest.mark.parametrize("options", [[], ["--output-format", "sarif"]], ids=["text", "sarif"])
+def test_a_small_model_needs_neither_numpy_nor_all_of_onnx(
+    tmp_path: Path, options: list[str]
+) -> None:
+    """Its layers are read, its weights measured, and the report written without them."""
+    arguments = ["lint", str(small_model(tmp_path)), *options]
+    assert not WHOLE & modules_after(RUN.format(arguments=arguments))
+
+
+def test_a_large_weight_needs_numpy_alone(tmp_path: Path) -> None:
+    """It is measured as an array; the rest of onnx still has no part in that."""
+    arguments = ["lint", str(small_model(tmp_path, is_large=True))]
+    assert WHOLE & modules_after(RUN.format(arguments=arguments)) == {"numpy._core"}
 
 
 CONFIGURING = {"tomllib", "onnxstride.config.reading"}

@@ -12,7 +12,6 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from onnxstride.engine.anatomy import anatomy
@@ -218,14 +217,19 @@ def _every_weight(layer: Layer, graph: Graph) -> Iterator[Finding]:
 def loaded(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each tensor has been loaded since."""
     count: Counter[str] = Counter()
-    load = ModelFile.tensor
+    for way in ("tensor", "numbers"):
+        _count_calls(monkeypatch, way, count)
+    return count
 
-    def tensor(self: ModelFile, proto: TensorProto) -> NDArray[np.generic]:
+
+def _count_calls(monkeypatch: pytest.MonkeyPatch, way: str, count: Counter[str]) -> None:
+    load: Callable[[ModelFile, TensorProto], object] = getattr(ModelFile, way)
+
+    def counted(self: ModelFile, proto: TensorProto) -> object:
         count[proto.name] += 1
         return load(self, proto)
 
-    monkeypatch.setattr(ModelFile, "tensor", tensor)
-    return count
+    monkeypatch.setattr(ModelFile, way, counted)
 
 
 WEIGHING = {"UP101", "UP103", "UP104", "DN206"}

@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from onnxstride.geometry.few import MOST
 from onnxstride.graph import read_graph
 from onnxstride.graph.constants import Constants
 from onnxstride.modelfile import ModelFile, open_model
@@ -19,8 +20,18 @@ T = TensorProto
 
 
 def _value(proto: onnx.ModelProto, name: str = "y") -> Array | None:
+    """The constant, once what it is as ``Few`` numbers is known to be the same."""
     graph = graph_of(proto)
-    return graph.constant(graph.main.nodes[0], name)
+    reader = graph.main.nodes[0]
+    value, few = graph.constant(reader, name), graph.few(reader, name)
+    if value is None or value.size > MOST or value.dtype.kind not in "iuf":
+        assert few is None
+    else:
+        assert few is not None
+        assert few.shape == value.shape
+        assert repr(list(few.values)) == repr(value.reshape(-1).tolist())  # nan as well
+        assert few.is_float == (value.dtype.kind == "f")
+    return value
 
 
 def _constant(**attributes: object) -> onnx.ModelProto:
@@ -47,6 +58,14 @@ class TestConstantNodes:
         found, (expected,) = _value(proto), run(proto, {})
         assert found is not None
         assert (found.dtype, found.tolist()) == (expected.dtype, expected.tolist())
+
+    @pytest.mark.parametrize("size", [1, MOST, MOST + 1])
+    def test_a_tensor_is_few_numbers_up_to_a_size(self, size: int) -> None:
+        """Beyond it whoever asks for few gets none, and has to ask for an array."""
+        tensor = numpy_helper.from_array(np.arange(size, dtype=np.float32))
+        value = _value(_constant(value=tensor))
+        assert value is not None
+        assert value.size == size
 
     @pytest.mark.parametrize("form", ["value_string", "value_strings"])
     def test_strings_are_no_values_here(self, form: str) -> None:

@@ -1,5 +1,6 @@
 """Tensors: their values are onnx's own, and their faults are found without reading them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from onnxstride.errors import InvalidTensor
 from onnxstride.modelfile import ModelFile, open_model
-from onnxstride.modelfile.tensors import _BITS  # pyright: ignore[reportPrivateUsage]
+from onnxstride.modelfile.tensors import (
+    _BITS,  # pyright: ignore[reportPrivateUsage]
+    _FIELDS,  # pyright: ignore[reportPrivateUsage]
+    _NUMPY,  # pyright: ignore[reportPrivateUsage]
+)
 
 from .building import (
     TYPES,
@@ -102,6 +107,39 @@ def test_every_type_of_onnx_is_known() -> None:
         dtype = helper.tensor_dtype_to_np_dtype(number)
         packed = number >= TensorProto.UINT4 and number != TensorProto.FLOAT8E8M0
         assert packed or _BITS[number] == 8 * dtype.itemsize
+
+
+@pytest.mark.parametrize("number", TYPES, ids=_name)
+def test_types_are_spelled_as_onnx_spells_them(number: int) -> None:
+    """Field and array type, which are told without importing all of onnx."""
+    assert _FIELDS.get(number, "int32_data") == helper.tensor_dtype_to_field(number)
+    if number in _NUMPY:
+        assert np.dtype(_NUMPY[number]) == helper.tensor_dtype_to_np_dtype(number)
+
+
+_WITHOUT_NUMPY = {TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT32, TensorProto.INT64}
+
+
+@pytest.mark.parametrize("dims", [[], [7], [3, 0, 2], [3, 5, 333]], ids=str)
+@pytest.mark.parametrize("spelled", [_raw, _typed])
+@pytest.mark.parametrize("number", _NUMBERS, ids=_name)
+def test_numbers_are_those_of_the_array(
+    number: int, spelled: Callable[[int, list[int]], onnx.TensorProto], dims: list[int]
+) -> None:
+    """Or there are none to be had in this way; those of most weights and all sizes are."""
+    model, kept = _only(spelled(number, dims))
+    numbers = model.numbers(kept)
+    if numbers is None:
+        assert number not in _WITHOUT_NUMPY or 0 in dims or spelled is _typed
+    else:  # by their text, as a nan is like no other
+        assert repr(numbers) == repr(model.tensor(kept).reshape(-1).tolist())
+
+
+def test_numbers_of_a_damaged_tensor_are_refused() -> None:
+    """With its name, as its array is."""
+    model, kept = _only(TensorProto(name="w", data_type=1, dims=[3], raw_data=b"1234"))
+    with pytest.raises(InvalidTensor, match="tensor 'w': its shape"):
+        model.numbers(kept)
 
 
 def test_the_comparison_notices_a_difference() -> None:

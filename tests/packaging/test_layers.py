@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 LAYERS: dict[str, set[str]] = {
     "version": set(),
     "debug": set(),
+    "deferred": set(),
     "errors": set(),
     "geometry": set(),
     "nearest": set(),
@@ -64,7 +65,7 @@ LAYERS: dict[str, set[str]] = {
     "progress": {"report"},
     "output": {"errors", "modelfile"},
     "commands": {
-        *("config", "explain", "nearest"),
+        *("config", "deferred", "explain", "nearest"),
         *(
             "engine",
             "errors",
