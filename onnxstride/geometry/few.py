@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from itertools import product
+from math import hypot
 from operator import add
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 Phase: TypeAlias = tuple[int, ...]
 
-MOST = 1 << 12
+MOST = 1 << 14
 """Elements from which on numpy pays, the time to import it included."""
 
 
@@ -75,6 +76,12 @@ def phase_sums(
         values = list(weight.values[tap :: len(places)])
         sums[phase] = list(map(add, sums[phase], values)) if phase in sums else values
     return found.values()
+
+
+def sum_of_squares(values: Iterable[float]) -> float:
+    """The sum of the squares; infinite where it is beyond the range of a float."""
+    length = hypot(*values)
+    return length * length
 
 
 @lru_cache(maxsize=16)  # a model has few kinds of windows

@@ -18,16 +18,16 @@ Source: the sampling theorem; Zhang, "Making Convolutional Networks Shift-Invari
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import product
+from collections.abc import Iterable, Sequence
+from itertools import product, repeat
 from math import cos, inf, isnan, log10, nan, pi, prod, sin, sqrt
-from operator import mul
+from operator import add, mul
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from .axis import Axis
-from .few import Few, Phase, phase_sums
+from .few import Few, Phase, phase_sums, sum_of_squares
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,6 +37,7 @@ FOLDS_ABOVE = 0.1
 
 MOST_FREQUENCIES = 1 << 10
 _MOST_OF_FEW = 16
+_NO_TURN = 1e-15  # what is left of the sine of half a turn
 _ROUNDING = 1e-12  # power over that of a constant, of what should cancel in float32
 _CHUNK_ELEMENTS = 1 << 16
 
@@ -94,16 +95,14 @@ def _box_gain(axis: Axis, frequency: int) -> float:
 
 def _gain_of_few(weight: Few, axes: Sequence[Axis], strides: Sequence[int]) -> float:
     (sums,) = phase_sums(weight, axes)
-    channels = list(zip(*sums.values(), strict=True))
     powers: list[float] = []
     for frequency in product(*map(range, strides)):
         # The response at the opposite frequency is the conjugate.
         if frequency > tuple([-m % s for m, s in zip(frequency, strides, strict=True)]):
             continue
         turns = [_turn(frequency, phase, strides) for phase in sums]
-        parts = list(map(cos, turns)), list(map(sin, turns))
-        found = [sum(map(mul, part, values)) for part in parts for values in channels]
-        powers.append(sum(map(mul, found, found)))
+        parts = (_weighted(sums.values(), list(map(turned, turns))) for turned in (cos, sin))
+        powers.append(sum(map(sum_of_squares, parts)))
     constant, *folding = powers
     if any(map(isnan, powers)):
         return nan
@@ -111,6 +110,17 @@ def _gain_of_few(weight: Few, axes: Sequence[Axis], strides: Sequence[int]) -> f
         return inf if any(folding) else 0.0
     relative = max(folding) / constant
     return 0.0 if relative < _ROUNDING else sqrt(relative)
+
+
+def _weighted(columns: Iterable[Sequence[float]], factors: Sequence[float]) -> Sequence[float]:
+    """The sum of some columns, each times a factor."""
+    total: Sequence[float] = ()
+    for column, factor in zip(columns, factors, strict=True):
+        if abs(factor) < _NO_TURN:
+            continue
+        scaled = column if factor == 1 else list(map(mul, repeat(factor), column))
+        total = list(map(add, total, scaled)) if total else scaled
+    return total
 
 
 def _turn(frequency: Sequence[int], phase: Phase, strides: Sequence[int]) -> float:

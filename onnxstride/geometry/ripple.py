@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate
-from math import dist, gcd, hypot, inf, isfinite, log10, nan, prod, sqrt
+from math import dist, gcd, inf, isfinite, log10, nan, prod, sqrt
 from operator import add
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,7 +30,7 @@ import numpy as np
 
 from .axis import Axis
 from .doubles import doubles
-from .few import Few, Phase, phase_sums
+from .few import Few, Phase, phase_sums, sum_of_squares
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -143,7 +143,7 @@ class Pattern:
     def add_few(self, gains: Mapping[Phase, Sequence[float]]) -> None:
         """As ``add``, for numbers by phase."""
         total = list(map(sum, zip(*gains.values(), strict=True)))
-        constant = _squares(total)
+        constant = sum_of_squares(total)
         self._whole.add_few(gains.values(), total, constant)
         for i, power in enumerate(self._each):
             along: dict[int, Sequence[float]] = {}
@@ -177,7 +177,7 @@ class _Power:
         """As ``add``, for the numbers of each phase reached."""
         mean = [each / self._phases for each in total]
         off = [dist(values, mean) for values in gains]
-        self._add(_squares(off), len(gains), constant)
+        self._add(sum_of_squares(off), len(gains), constant)
 
     def _add(self, off: float, reached: int, constant: float) -> None:
         """Add so many phases whose gains are off the mean by this power."""
@@ -201,12 +201,6 @@ class _Power:
 
 def _power(values: NDArray[np.float64]) -> float:
     return float(np.add.reduce(np.square(values), axis=None))
-
-
-def _squares(values: Sequence[float]) -> float:
-    """The sum of the squares; infinite where it is beyond the range of a float."""
-    length = hypot(*values)
-    return length * length
 
 
 def random_ripple_db(strides: Iterable[int]) -> float:

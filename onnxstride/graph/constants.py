@@ -27,6 +27,7 @@ _MAX_COMPUTED = 2**25
 _MICROSOFT = "com.microsoft"
 _NO_NUMBERS = "Oc"  # kinds of numpy: strings as objects, and complex numbers
 _PLAIN_FLOATS = (1, 11)  # float, double
+_FAR_TOO_MANY = 4  # times as many numbers as were asked for
 
 _Array: TypeAlias = "NDArray[Any]"
 _Known: TypeAlias = "dict[tuple[Scope, str], _Array | None]"
@@ -64,6 +65,28 @@ class Constants:
         if value is None or value.size > at_most or value.dtype.kind not in "iuf":
             return None
         return Few(value.shape, value.reshape(-1).tolist(), value.dtype.kind == "f")
+
+    def first_rows(self, scope: Scope, name: str, at_most: int) -> tuple[Few, float] | None:
+        """The first entries along dimension 0 of a constant, and their share of all.
+
+        They are as many as make ``at_most`` numbers, one at least: the beginning of the file's
+        bytes, so that no more of them is read. None where the file does not hold it as it is, or
+        one entry is far too long.
+
+        Raises:
+            ModelError: the constant's bytes are missing or damaged.
+        """
+        found = self._tensor(scope, name)
+        if found is None or not found.dims or min(found.dims) < 1:
+            return None
+        rows, *others = found.dims
+        count = min(rows, max(1, at_most // prod(others)))
+        if count * prod(others) > _FAR_TOO_MANY * at_most:
+            return None
+        values = self._model.numbers(found, count * prod(others))
+        if values is None:
+            return None
+        return Few((count, *others), values, found.data_type in _PLAIN_FLOATS), count / rows
 
     def _tensor(self, scope: Scope, name: str) -> TensorProto | None:
         """The tensor that a constant is, where it stands as such in the file."""

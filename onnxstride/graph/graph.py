@@ -117,6 +117,16 @@ class Graph:
         except ModelError:
             return None
 
+    def first_rows(self, node: Node, name: str, at_most: int = MOST) -> tuple[Few, float] | None:
+        """The beginning of a ``constant`` that the file holds as it is, and its share of all.
+
+        It has as many entries of dimension 0 as make ``at_most`` numbers, one at least.
+        """
+        try:
+            return self._constants.first_rows(node.scope, name, at_most)
+        except ModelError:
+            return None
+
     def sizes_held(self, node: Node, name: str) -> list[Size] | None:
         """Sizes that a tensor ``node`` reads is made of; None when they cannot be followed back."""
         return elements(node.scope, name, self._constants)

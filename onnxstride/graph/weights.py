@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..geometry.doubles import doubles
-from ..geometry.few import Few
+from ..geometry.few import MOST, Few
 from .layers import Conv, ConvTranspose
 from .scope import Node
 from .spellings import SPELLINGS
@@ -66,7 +66,7 @@ def weights(
 
 
 class Sample(NamedTuple):
-    """Weights to measure, of a small layer as ``Few`` numbers, and their share of all."""
+    """Weights to measure, ``Few`` of them or an array, and their share of all."""
 
     values: NDArray[Any] | Few
     share: float
@@ -75,12 +75,15 @@ class Sample(NamedTuple):
 def weights_sample(
     graph: Graph, layer: Conv | ConvTranspose, at_most: int, *, of_first: str = "inputs"
 ) -> Sample | str:
-    """As ``weights``, but without numpy where the layer is small and states its weights."""
-    few = graph.few(layer.node, layer.weight) if not _is_quantised(layer.node) else None
+    """As ``weights``, but without numpy where they are few and stand in the file as they are."""
     spelling = SPELLINGS[layer.node.domain, layer.node.op_type]
-    is_plain = few is not None and few.is_float and few.size and spelling.kernel_in_weight
-    if few is not None and is_plain and few.shape[2:] == layer.kernel:
-        return Sample(few, 1.0)
+    if spelling.kernel_in_weight and not _is_quantised(layer.node):
+        rows = graph.first_rows(layer.node, layer.weight, min(at_most, MOST))
+        is_cut_by_rows = of_first == "rows" and at_most <= MOST
+        if rows is not None and (rows[1] == 1 or is_cut_by_rows):
+            few, share = rows
+            if few.is_float and few.shape[2:] == layer.kernel:
+                return Sample(few, share)
     found = weights(graph, layer, at_most, of_first=of_first)
     return found if isinstance(found, str) else Sample(found.values, found.share)
 

@@ -110,13 +110,15 @@ class ModelFile:
         """
         return self._tensors.load(tensor)
 
-    def numbers(self, tensor: TensorProto) -> list[float] | None:
-        """The tensor's values in order and without numpy; None where that cannot be.
+    def numbers(self, tensor: TensorProto, first: int | None = None) -> list[float] | None:
+        """The tensor's values, or the first so many, in order and without numpy.
+
+        None where that cannot be; see ``Tensors.numbers``.
 
         Raises:
             ModelError: as ``tensor``.
         """
-        return self._tensors.numbers(tensor)
+        return self._tensors.numbers(tensor, first)
 
     def fault(self, tensor: TensorProto) -> ModelError | None:
         """What is wrong with the tensor's bytes, found without loading them; None if nothing."""

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from functools import lru_cache
 from math import prod
-from struct import unpack
+from struct import calcsize, unpack
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -144,8 +144,8 @@ class Tensors:
         array.flags.writeable = False
         return array
 
-    def numbers(self, tensor: TensorProto) -> list[float] | None:
-        """The tensor's values, in order and without numpy.
+    def numbers(self, tensor: TensorProto, first: int | None = None) -> list[float] | None:
+        """The tensor's values, in order and without numpy; of ``first``, no more than so many.
 
         None where they are of a type, or spelled in a way, that takes numpy.
 
@@ -160,20 +160,39 @@ class Tensors:
             where = self._check(tensor)
         except ModelError as error:
             raise _named(tensor, error) from error
+        whole = prod(tensor.dims)
+        count = whole if first is None else min(whole, first)
+        raw = self._beginning(tensor, where, count * calcsize(letter))
+        if raw is not None:
+            return list(unpack(f"<{count}{letter}", raw))
+        entries = self._entries(tensor, where) if letter in _STATED and count == whole else ()
+        return list(entries) if len(entries) == count else None
+
+    def _entries(self, tensor: TensorProto, where: Region | Cut | None) -> Sequence[float]:
+        """The elements one by one, where the file has them so; none for noise and damage."""
         if isinstance(where, Cut):
             try:
-                whole = TensorProto.FromString(self._source[where.start : where.stop])
-            except DecodeError:
-                return None  # what is wrong is for ``load`` to say, here and below
-        elif where is None and tensor.data_location != _EXTERNAL:
-            whole = tensor
+                held = TensorProto.FromString(self._source[where.start : where.stop])
+            except DecodeError:  # which is for ``load`` to report
+                return ()
+            return _stated(held, tensor.data_type)
+        return () if tensor.data_location == _EXTERNAL else _stated(tensor, tensor.data_type)
+
+    def _beginning(
+        self, tensor: TensorProto, where: Region | Cut | None, size: int
+    ) -> bytes | memoryview | None:
+        """The first bytes of the data, wherever it is; None where it is no raw data."""
+        if isinstance(where, Region):
+            source, start = self.files.source(where), where.start
+        elif isinstance(where, Cut):
+            raw = _raw(where)
+            if raw is None:
+                return None
+            source, start = self._source, raw.payload
         else:
-            return None
-        count = prod(tensor.dims)
-        if whole.HasField("raw_data"):
-            return list(unpack(f"<{count}{letter}", whole.raw_data))
-        entries = _stated(whole, tensor.data_type) if letter in _STATED else ()
-        return list(entries) if len(entries) == count else None
+            return tensor.raw_data[:size] if tensor.HasField("raw_data") else None
+        self._views.append((source, start, start + size))
+        return view(source, start, start + size)
 
     def cut(self, tensor: TensorProto) -> Cut | None:
         """What was left out of this tensor; None where it is complete or its data elsewhere.

@@ -109,6 +109,15 @@ def test_what_is_no_number_is_told(bad: float) -> None:
     assert isnan(transposed_ripple(few, axes).total)
 
 
+def test_numbers_beyond_the_range_of_squares_are_told() -> None:
+    """1e200 squared is infinite, which is no ripple and no gain, and no exception."""
+    axes, few = [Axis(3, 2)], Few((1, 1, 3), [1e200, 2e200, -1e200])
+    gain = folding_gain(few, axes)
+    assert gain is not None
+    assert isnan(gain)
+    assert isnan(transposed_ripple(few, axes).total)
+
+
 @pytest.mark.parametrize("measure", [transposed_ripple, folding_gain])
 def test_another_kernel_is_refused(measure: Callable[[Few, list[Axis]], object]) -> None:
     """Weights of 3 taps are none of a window of 4."""

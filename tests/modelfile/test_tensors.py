@@ -128,11 +128,27 @@ def test_numbers_are_those_of_the_array(
 ) -> None:
     """Or there are none to be had in this way; those of most weights and all sizes are."""
     model, kept = _only(spelled(number, dims))
-    numbers = model.numbers(kept)
+    numbers, beginning = model.numbers(kept), model.numbers(kept, 5)
     if numbers is None:
-        assert number not in _WITHOUT_NUMPY or 0 in dims or spelled is _typed
-    else:  # by their text, as a nan is like no other
-        assert repr(numbers) == repr(model.tensor(kept).reshape(-1).tolist())
+        assert number not in _WITHOUT_NUMPY
+        return
+    expected = model.tensor(kept).reshape(-1).tolist()
+    assert repr(numbers) == repr(expected)  # by their text, as a nan is like no other
+    if beginning is None:
+        assert spelled is _typed
+    else:
+        assert repr(beginning) == repr(expected[:5])
+
+
+def test_numbers_of_external_data_are_those_of_the_array(tmp_path: Path) -> None:
+    """All of them, and the first few."""
+    model = model_with(raw_tensor("w", 100))
+    onnx.save(model, tmp_path / "m.onnx", save_as_external_data=True, size_threshold=0)
+    with open_model(tmp_path / "m.onnx") as opened:
+        [kept] = opened.proto.graph.initializer
+        expected = numpy_helper.to_array(raw_tensor("w", 100)).tolist()
+        assert opened.numbers(kept) == expected
+        assert opened.numbers(kept, 7) == expected[:7]
 
 
 def test_numbers_of_a_damaged_tensor_are_refused() -> None:
