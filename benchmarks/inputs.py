@@ -268,15 +268,18 @@ def write_asked(folder: Path) -> None:
 
 
 def write_nodes(folder: Path) -> None:
+    write_small(folder)
     for count in (10_000, 100_000):
         onnx.save(blocks(count), folder / f"nodes_{count}.onnx")
 
 
 def write_densenet(folder: Path) -> None:
+    write_small(folder)
     shutil.copy(LIGHT_DENSENET, folder / "densenet121.onnx")
 
 
 def write_folder(folder: Path, count: int = 500) -> None:
+    write_small(folder)
     models = folder / "models"
     models.mkdir()
     for index in range(count):
@@ -284,7 +287,6 @@ def write_folder(folder: Path, count: int = 500) -> None:
 
 
 def write_peers(folder: Path) -> None:
-    write_small(folder)
     write_densenet(folder)
     write_inline(*convolutions(channels=1024), folder / "inline.onnx")
 

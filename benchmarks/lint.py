@@ -37,6 +37,7 @@ from benchmarks.report import (
 ROOT = Path(__file__).resolve().parents[1]
 FLOOR = "import onnx, click"
 LINT = "onnxstride lint"
+SMALL = "the small model"
 PEERS = "peers"
 PEER_RUNS = 3
 PEER_TIMEOUT, SLOW_TIMEOUT = 120.0, 600.0
@@ -48,7 +49,7 @@ def lint(*words: Path | str) -> Command:
 
 
 def floor() -> Command:
-    """What every lint has to pay: Python and the two libraries it cannot do without."""
+    """Importing the two libraries that a lint needs parts of, as other tools do."""
     return Command([sys.executable, "-c", FLOOR])
 
 
@@ -77,11 +78,11 @@ def peak(name: str, limit: float | None = None) -> Figure:
 
 
 def beyond(each: Round, name: str, time: Callable[[Run], float] = wall) -> float:
-    """Seconds a command takes beyond the floor."""
-    return time(each[name]) - time(each[FLOOR])
+    """Seconds a command takes beyond a lint of the small model."""
+    return time(each[name]) - time(each[SMALL])
 
 
-def beyond_floor(name: str, limit: float | None = None) -> list[Figure]:
+def beyond_startup(name: str, limit: float | None = None) -> list[Figure]:
     title = f"{name} beyond start-up"
     return [
         Figure(title, lambda each: beyond(each, name), "s", limit),
@@ -127,28 +128,29 @@ def heavy(title: str, folder: Path, models: Mapping[str, Path], limit: float | N
 def nodes(folder: Path) -> Case:
     few, many = "10,000 nodes", "100,000 nodes"
     commands = {
-        FLOOR: floor(),
+        SMALL: lint(folder / "small.onnx"),
         few: lint(folder / "nodes_10000.onnx"),
         many: lint(folder / "nodes_100000.onnx"),
     }
     figures = [
-        *beyond_floor(few, 0.5),
-        *beyond_floor(many),
+        *beyond_startup(few, 0.5),
+        *beyond_startup(many),
         Figure("100,000 / 10,000", lambda each: beyond(each, many) / beyond(each, few), "x", 12),
     ]
     return Case("Many nodes, half of them windows, lint", commands, figures)
 
 
 def densenet(folder: Path) -> Case:
-    commands = {FLOOR: floor(), LINT: lint(folder / "densenet121.onnx")}
-    return Case("Light DenseNet-121 of the onnx package", commands, beyond_floor(LINT))
+    commands = {SMALL: lint(folder / "small.onnx"), LINT: lint(folder / "densenet121.onnx")}
+    return Case("Light DenseNet-121 of the onnx package", commands, beyond_startup(LINT))
 
 
 def folder_of_models(folder: Path) -> Case:
     one, two = "--jobs 1", "--jobs 2"
     models = folder / "models"
-    commands = {FLOOR: floor(), one: lint(models), two: lint(models, "--jobs", "2")}
-    figures = [*beyond_floor(one), *beyond_floor(two), ratio("--jobs 2 / --jobs 1", two, one)]
+    start = lint(folder / "small.onnx")
+    commands = {SMALL: start, one: lint(models), two: lint(models, "--jobs", "2")}
+    figures = [*beyond_startup(one), *beyond_startup(two), ratio("--jobs 2 / --jobs 1", two, one)]
     return Case("A folder of 500 small models", commands, figures)
 
 
