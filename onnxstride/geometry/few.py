@@ -64,9 +64,7 @@ def phase_sums(
     Raises:
         ValueError: the spatial shape of ``weight`` is not the kernel of ``axes``.
     """
-    kernel = tuple([axis.kernel for axis in axes])
-    if weight.shape[2:] != kernel:
-        raise ValueError(f"expected weights with kernel {kernel}, found shape {weight.shape}")
+    kernel_of(weight.shape, axes)
     places = _places(
         tuple([(axis.kernel, axis.stride, axis.dilation) for axis in axes]), tuple(alone)
     )
@@ -76,6 +74,18 @@ def phase_sums(
         values = list(weight.values[tap :: len(places)])
         sums[phase] = list(map(add, sums[phase], values)) if phase in sums else values
     return found.values()
+
+
+def kernel_of(shape: tuple[int, ...], axes: Sequence[Axis]) -> tuple[int, ...]:
+    """The kernel of a window that weights of this shape have to fit.
+
+    Raises:
+        ValueError: they do not.
+    """
+    kernel = tuple([axis.kernel for axis in axes])
+    if shape[2:] != kernel:
+        raise ValueError(f"expected weights with kernel {kernel}, found shape {shape}")
+    return kernel
 
 
 def sum_of_squares(values: Iterable[float]) -> float:

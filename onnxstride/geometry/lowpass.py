@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from .axis import Axis
-from .few import Few, Phase, phase_sums, sum_of_squares
+from .few import Few, Phase, kernel_of, phase_sums, sum_of_squares
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -149,9 +149,7 @@ def _power(
     weight: NDArray[Any], axes: Sequence[Axis], strides: tuple[int, ...]
 ) -> NDArray[np.float64]:
     """Sum over channels of |H|^2 at each frequency: an array of the shape of the strides."""
-    kernel = tuple(axis.kernel for axis in axes)
-    if weight.shape[2:] != kernel:
-        raise ValueError(f"expected weights with kernel {kernel}, found shape {weight.shape}")
+    kernel = kernel_of(weight.shape, axes)
     turns = [_turns(axis, stride) for axis, stride in zip(axes, strides, strict=True)]
     flat = weight.reshape(-1, *kernel)
     step = max(1, _CHUNK_ELEMENTS // max(prod(kernel), prod(strides)))

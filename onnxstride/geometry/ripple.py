@@ -30,7 +30,7 @@ import numpy as np
 
 from .axis import Axis
 from .doubles import doubles
-from .few import Few, Phase, phase_sums, sum_of_squares
+from .few import Few, Phase, kernel_of, phase_sums, sum_of_squares
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -236,9 +236,7 @@ def _channel_slices(weight: NDArray[Any]) -> Iterator[NDArray[Any]]:
 
 def _reached_gains(weight: NDArray[Any], axes: Sequence[Axis]) -> NDArray[np.float64]:
     """Gains of the phases that taps reach, in their order: per axis, then channels."""
-    kernel = tuple([axis.kernel for axis in axes])
-    if weight.shape[2:] != kernel:
-        raise ValueError(f"expected weights with kernel {kernel}, found shape {weight.shape}")
+    kernel = kernel_of(weight.shape, axes)
     taps = weight.reshape(-1, prod(kernel)).T
     gains = doubles(taps).reshape(*kernel, -1)
     for i, axis in enumerate(axes):
